@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+// The rivetr command. The machine's own Node may be too old to run TypeScript; then the Node that was installed
+// with the dependencies takes over.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { constants } from 'node:os'
+import { fileURLToPath } from 'node:url'
+
+const main = new URL('../cli/main.ts', import.meta.url)
+const [major, minor] = process.versions.node.split('.').map(Number)
+
+if (major > 22 || (major === 22 && minor >= 18)) {
+  await import(main.href)
+} else {
+  runOnBundledNode()
+}
+
+function runOnBundledNode() {
+  const node = fileURLToPath(new URL(`../node_modules/node-linux-${process.arch}/bin/node`, import.meta.url))
+  if (!existsSync(node)) {
+    console.error(
+      `rivetr needs Node 22.18 or later; this is ${process.version}, and ${node} is missing. ` +
+        'Install the dependencies (node bootstrap.mjs) or a newer Node.',
+    )
+    process.exit(1)
+  }
+
+  const child = spawn(node, [fileURLToPath(main), ...process.argv.slice(2)], { stdio: 'inherit' })
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  for (const signal of signals) process.on(signal, () => child.kill(signal))
+  child.on('error', (error) => {
+    console.error(`rivetr: cannot start ${node}: ${error.message}`)
+    process.exit(1)
+  })
+  child.on('exit', (code, signal) => {
+    if (signal === null) process.exit(code ?? 1)
+    // End by the same signal, so that a shell or a supervisor sees what it would see without this process.
+    for (const forwarded of signals) process.removeAllListeners(forwarded)
+    process.kill(process.pid, signal)
+    setTimeout(() => process.exit(128 + (constants.signals[signal] ?? 0)), 100)
+  })
+}
