@@ -1,0 +1,105 @@
+import type { z } from 'zod'
+import type { Access, Principal } from './access.ts'
+
+type Shape = z.ZodType
+type Out<T extends Shape | undefined> = T extends Shape ? z.output<T> : undefined
+
+/** What a handler gets: everything already checked against the route's shapes. */
+export interface RouteRequest<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined> {
+  /** `anonymous` on public routes when nobody signed in. */
+  readonly principal: Principal
+  readonly params: Out<Params>
+  readonly query: Out<Query>
+  readonly body: Out<Body>
+  /** The bytes as received, for routes with `rawBody`. */
+  readonly rawBody: Uint8Array
+  /** Lower-case names; repeated headers as a list. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly cookies: Readonly<Record<string, string>>
+  readonly ip: string
+  readonly requestId: string
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal
+  /** For streams: the client asked to go on listening (`Accept: text/event-stream`). */
+  readonly follow: boolean
+}
+
+export interface ReplyOptions {
+  status?: number
+  headers?: Record<string, string>
+  /** `value: null` deletes it. Always HttpOnly, SameSite=Lax, path /; Secure with the `__Host-` prefix over TLS. */
+  cookie?: { name: string; value: string | null; maxAgeMs?: number }
+}
+
+/** An answer with more than data: another status, a header, a cookie. */
+export class Reply<T> {
+  readonly body: T
+  readonly options: ReplyOptions
+  constructor(body: T, options: ReplyOptions) {
+    this.body = body
+    this.options = options
+  }
+}
+
+interface RouteTerms<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Whole path with `:name` parts: `/api/apps/:id`. */
+  path: string
+  /** One line for the API document. */
+  summary: string
+  /** Who may call it; a route without it does not compile. */
+  access: Access
+  params?: Params
+  query?: Query
+  body?: Body
+  /** Takes any body as bytes; no other body shape then. */
+  rawBody?: { limitBytes: number }
+  /** Shape of the answer, or of one item of a stream. */
+  returns: Returns
+  /** Default 200. */
+  status?: 200 | 201 | 202 | 204
+}
+
+export interface DataRoute<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape>
+  extends RouteTerms<Params, Query, Body, Returns> {
+  stream?: false
+  handler(request: RouteRequest<Params, Query, Body>): Promise<z.input<Returns> | Reply<z.input<Returns>>>
+}
+
+/** Answers `{ items }` as JSON, or one server-sent event per item (its `id` is the item's `seq`) where the client asks for that. */
+export interface StreamRoute<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape>
+  extends RouteTerms<Params, Query, Body, Returns> {
+  stream: true
+  handler(request: RouteRequest<Params, Query, Body>): AsyncIterable<z.input<Returns>>
+}
+
+/** A route with its shapes forgotten, as the host keeps it. */
+export type AnyRoute = RouteTerms<Shape | undefined, Shape | undefined, Shape | undefined, Shape> & {
+  stream?: boolean
+  handler(request: RouteRequest<Shape, Shape, Shape>): Promise<unknown> | AsyncIterable<unknown>
+}
+
+/** Types a route's handler from its shapes. */
+export function defineRoute<
+  Returns extends Shape,
+  Params extends Shape | undefined = undefined,
+  Query extends Shape | undefined = undefined,
+  Body extends Shape | undefined = undefined,
+>(route: DataRoute<Params, Query, Body, Returns> | StreamRoute<Params, Query, Body, Returns>): AnyRoute {
+  return route as unknown as AnyRoute
+}
+
+/** A dashboard page that is data: the dashboard draws it from an API path. */
+export interface PageContribution {
+  /** Part of its address: `/x/<plugin>/<id>`. */
+  id: string
+  title: string
+  /** Path of the API that yields its data. */
+  data: string
+  view: 'table' | 'form' | 'chart' | 'log'
+}
+
+/** A small panel on the dashboard's home or an app's page. */
+export interface WidgetContribution extends PageContribution {
+  place: 'home' | 'app'
+}

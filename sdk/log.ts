@@ -1,0 +1,27 @@
+/** Structured log; `fields` are plain data. The request id and the plugin's name are added by the kernel. */
+export interface Logger {
+  debug(message: string, fields?: Record<string, unknown>): void
+  info(message: string, fields?: Record<string, unknown>): void
+  warn(message: string, fields?: Record<string, unknown>): void
+  error(message: string, fields?: Record<string, unknown>): void
+  /** A logger that adds these fields to every line. */
+  child(fields: Record<string, unknown>): Logger
+}
+
+export type LogStream = 'stdout' | 'stderr' | 'rivetr'
+
+/** One line of a deployment's log or of a replica's output. */
+export interface LogLine {
+  /** Grows by one per line within its log; what `?after=` names. */
+  seq: number
+  /** ISO 8601 with milliseconds. */
+  at: string
+  /** `rivetr` is what Rivetr itself says in a deployment's log. */
+  stream: LogStream
+  text: string
+  /** The step of a deployment, or the replica id of a runtime log. */
+  from?: string | undefined
+}
+
+/** Where a step, a builder or a source writes what a person will read. Secrets are masked on the way. */
+export type LineSink = (text: string, stream?: LogStream) => void

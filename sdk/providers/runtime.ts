@@ -1,0 +1,111 @@
+import type { LineSink, LogLine } from '../log.ts'
+import type { Artefact, ArtefactKind, Endpoint, RunSpec } from '../model/deployment.ts'
+import { namedToken } from '../token.ts'
+
+/** What a runtime may be able to do beyond start, stop, remove and list. A spec that it cannot honour is refused when planned. */
+export type Capability = 'exec' | 'stats' | 'limits' | 'logs' | 'watch'
+
+export interface Detection {
+  readonly available: boolean
+  /** For people: "Docker 20.10.24 at unix:///run/docker.sock", or why not. */
+  readonly reason: string
+  /** Higher is liked better when an app names no runtime: an engine 100, native 10. */
+  readonly preference: number
+}
+
+/** One copy of a process, as the kernel wants it. Everything is decided; the runtime only carries it out. */
+export interface ReplicaSpec {
+  /** Rivetr's own id: the idempotency key, and part of the name that people see. */
+  readonly id: string
+  readonly app: { readonly id: string; readonly name: string }
+  readonly deployment: string
+  readonly release: number
+  readonly artefact: Artefact
+  readonly run: RunSpec
+  /** The whole environment, byte for byte; PORT is in it where there is an endpoint. */
+  readonly env: Readonly<Record<string, string>>
+  /** As allotted; absent for processes without traffic. */
+  readonly endpoint?: Endpoint | undefined
+}
+
+export interface ReplicaExit {
+  readonly exitCode: number
+  /** Ended by the memory limit. */
+  readonly oom: boolean
+}
+
+export interface ReplicaStatus {
+  readonly id: string
+  readonly appId: string
+  readonly deployment: string
+  readonly running: boolean
+  /** Present once it ended. */
+  readonly exit?: ReplicaExit | undefined
+  /** Where it answers now, as the engine says: compared with the allotted one before traffic is sent. */
+  readonly endpoint?: Endpoint | undefined
+  /** ISO 8601. */
+  readonly startedAt?: string | undefined
+}
+
+export interface ReplicaStats {
+  readonly at: string
+  /** Total CPU time used, in milliseconds. */
+  readonly cpuMs: number
+  readonly memoryBytes: number
+  readonly pids: number
+}
+
+export interface RuntimeEvent {
+  readonly kind: 'started' | 'exited'
+  readonly replica: string
+  readonly exit?: ReplicaExit | undefined
+}
+
+export interface RunOptions {
+  readonly onLine: LineSink
+  readonly signal: AbortSignal
+  /** A build step may write its folder; a replica may not. */
+  readonly writable?: boolean
+}
+
+export interface LogOptions {
+  readonly follow?: boolean
+  /** How many of the last lines; absent: all. */
+  readonly tail?: number
+  readonly signal: AbortSignal
+}
+
+/**
+ * Runs replicas on one kind of engine. Only what carries this instance's labels is ever listed, stopped or removed.
+ * Errors: `unavailable` when the engine does not answer; `replica_failed` when the replica cannot be started.
+ */
+export interface Runtime {
+  /** Which artefacts it runs. */
+  readonly accepts: readonly ArtefactKind[]
+  readonly capabilities: readonly Capability[]
+  /** Whether the engine answers now, and why not. Never throws. */
+  detect(signal: AbortSignal): Promise<Detection>
+  /**
+   * Chooses an endpoint for a replica before it is started, none of `taken`. Chosen by us, never by the engine:
+   * engines hand addresses out anew when they restart.
+   */
+  allot(wanted: { readonly port: number; readonly taken: readonly Endpoint[] }): Promise<Endpoint>
+  /** Idempotent by `spec.id`: a running one is left alone, a half-made one is finished. Resolves when the process was started. */
+  start(spec: ReplicaSpec, signal: AbortSignal): Promise<void>
+  /** A one-off: starts, waits for the end, removes. An abort stops it. */
+  run(spec: ReplicaSpec, options: RunOptions): Promise<ReplicaExit>
+  /** Asks to end, waits `timeoutMs`, kills. Idempotent: a stopped or unknown one is fine. Resolves when nothing of it runs. */
+  stop(replica: string, options: { readonly timeoutMs: number }): Promise<void>
+  /** Removes a replica and all that belongs to it, running or not. Idempotent. */
+  remove(replica: string): Promise<void>
+  /** Every replica of this instance, running or not. */
+  list(signal: AbortSignal): Promise<ReplicaStatus[]>
+  logs(replica: string, options: LogOptions): AsyncIterable<LogLine>
+  stats(replica: string): Promise<ReplicaStats>
+  /** Runs a command inside the replica, with no terminal; `output` holds the first 64 KiB of both streams. */
+  exec(replica: string, command: readonly string[], signal: AbortSignal): Promise<{ exitCode: number; output: string }>
+  /** Starts and ends of replicas, until the signal aborts; reconnects by itself. */
+  watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
+}
+
+export const Runtime = namedToken<Runtime>('runtime')

@@ -1,0 +1,28 @@
+import type { LineSink } from '../log.ts'
+import type { SourceSettings } from '../model/app.ts'
+import type { Commit } from '../model/deployment.ts'
+import { namedToken } from '../token.ts'
+
+export interface FetchRequest {
+  readonly app: { readonly id: string; readonly name: string }
+  readonly source: SourceSettings
+  /** The whole id of the commit: exactly this one is fetched. */
+  readonly commit: string
+  /** An empty folder of the kernel's. After an error or abort the kernel removes it. */
+  readonly into: string
+  readonly onLine: LineSink
+  readonly signal: AbortSignal
+}
+
+/** Where an app's files come from. Errors: `source_failed`, saying whether the address, the access or the commit is wrong. */
+export interface Source {
+  /** The commit at the head of a branch, or the commit of a tag. */
+  resolve(source: SourceSettings, ref: string, signal: AbortSignal): Promise<Commit>
+  /** Names of the branches, without fetching anything. */
+  branches(source: SourceSettings, signal: AbortSignal): Promise<string[]>
+  /** Refuses with the reason when the source cannot be read. */
+  check(source: SourceSettings, signal: AbortSignal): Promise<void>
+  fetch(request: FetchRequest): Promise<Commit>
+}
+
+export const Source = namedToken<Source>('source')

@@ -1,0 +1,149 @@
+import type { EntityManager } from '@mikro-orm/core'
+import type { Principal } from './access.ts'
+import type { LogLine } from './log.ts'
+import type { App, AppChange, AppDraft, EnvChange, EnvEntry, RouteSettings } from './model/app.ts'
+import type { Deployment, Release, TriggerKind } from './model/deployment.ts'
+import type { Page, PageQuery } from './model/page.ts'
+import { token } from './token.ts'
+
+/**
+ * Apps and their env. Every call takes the principal; what it may not see is `not_found`.
+ * `app` is an id or a name throughout. Errors: `invalid_input`, `not_found`, `conflict`, `refused` (a gate).
+ */
+export interface Apps {
+  list(principal: Principal, query?: Partial<PageQuery>): Promise<Page<App>>
+  get(principal: Principal, app: string): Promise<App>
+  create(principal: Principal, draft: AppDraft): Promise<App>
+  update(principal: Principal, app: string, change: AppChange): Promise<App>
+  /** Takes its routes away, stops its replicas and removes everything that Rivetr made for it. */
+  remove(principal: Principal, app: string): Promise<void>
+  env(principal: Principal, app: string): Promise<EnvEntry[]>
+  changeEnv(principal: Principal, app: string, change: EnvChange): Promise<EnvEntry[]>
+}
+export const Apps = token<Apps>('apps')
+
+export interface DeploymentRequest {
+  readonly kind: TriggerKind
+  /** A whole commit id; absent: the head of the app's branch when its turn comes. */
+  readonly commit?: string | undefined
+  readonly message?: string | undefined
+  readonly reason?: string | undefined
+  readonly requestId?: string | undefined
+}
+
+export interface Deployments {
+  /** Queues a deployment; a push supersedes older queued and waiting pushes of its app. */
+  request(principal: Principal, app: string, request: DeploymentRequest): Promise<Deployment>
+  list(principal: Principal, app: string, query?: Partial<PageQuery>): Promise<Page<Deployment>>
+  get(principal: Principal, id: string): Promise<Deployment>
+  /** Queues a deployment of the release of this one. `conflict`: it has none, it is live already, or its image is gone. */
+  rollback(principal: Principal, id: string, requestId?: string): Promise<Deployment>
+  /** Stops the work itself. Idempotent; `conflict` past the commit point. Resolves when the deployment is final. */
+  cancel(principal: Principal, id: string): Promise<Deployment>
+  /** Lets a waiting deployment pass. */
+  promote(principal: Principal, id: string): Promise<Deployment>
+}
+export const Deployments = token<Deployments>('deployments')
+
+export interface Releases {
+  list(principal: Principal, app: string): Promise<Release[]>
+}
+export const Releases = token<Releases>('releases')
+
+export interface Routes {
+  list(principal: Principal, app: string): Promise<RouteSettings[]>
+  /** `conflict` when another app has the same host and path. Resolves when the edges have it. */
+  replace(principal: Principal, app: string, routes: readonly RouteSettings[]): Promise<RouteSettings[]>
+}
+export const Routes = token<Routes>('routes')
+
+export interface LogQuery {
+  /** Lines after this sequence number. */
+  readonly after?: number | undefined
+  /** Only so many of the last lines. */
+  readonly tail?: number | undefined
+  /** Go on until the log is complete (a deployment's end) or the signal aborts. */
+  readonly follow?: boolean | undefined
+  readonly replica?: string | undefined
+  readonly signal: AbortSignal
+}
+
+export interface Logs {
+  /** The log of a deployment: all its steps, builds included. */
+  deployment(principal: Principal, id: string, query: LogQuery): AsyncIterable<LogLine>
+  /** What the replicas of an app print. */
+  app(principal: Principal, app: string, query: LogQuery): AsyncIterable<LogLine>
+}
+export const Logs = token<Logs>('logs')
+
+/**
+ * Versioned secrets, encrypted at rest (AES-256-GCM). `scope` keeps names apart: an app's id for what belongs to it
+ * (removed with it); a plugin prefixes names with its own.
+ */
+export interface Secrets {
+  /** Stores a new version; returns `name@version`. */
+  put(scope: string, name: string, value: string): Promise<string>
+  /** The newest version that is not revoked. */
+  find(scope: string, name: string): Promise<string | undefined>
+  remove(scope: string, name: string): Promise<void>
+}
+export const Secrets = token<Secrets>('secrets')
+
+/** Statements over the plugin's own entities (`defineEntity`, table prefix `<plugin>__`); any other entity throws. */
+export type Rows = Pick<
+  EntityManager,
+  'find' | 'findOne' | 'count' | 'insert' | 'insertMany' | 'upsert' | 'nativeUpdate' | 'nativeDelete'
+>
+
+export interface Database {
+  /** Reads, on no transaction. */
+  readonly rows: Rows
+  /**
+   * The only way to read and then write: one at a time, begun immediately. Inside nothing but its `rows` may be
+   * awaited: a hook, a provider or `Database.rows` there throws.
+   */
+  transaction<T>(work: (rows: Rows) => Promise<T>): Promise<T>
+}
+export const Database = token<Database>('database')
+
+export interface Schedules {
+  /** Runs at the times of a cron expression (UTC); a run that is still going is not started again. Ends with the scope. */
+  cron(name: string, expression: string, run: (signal: AbortSignal) => Promise<void>): void
+}
+export const Schedules = token<Schedules>('schedules')
+
+export type PluginState = 'discovered' | 'disabled' | 'loading' | 'configured' | 'running' | 'failed' | 'stopped'
+
+export interface PluginInfo {
+  readonly name: string
+  readonly version: string
+  readonly builtIn: boolean
+  readonly state: PluginState
+  readonly error?: { readonly code: string; readonly message: string; readonly phase: string } | undefined
+  readonly requires: readonly string[]
+  readonly provides: readonly string[]
+  readonly permissions: readonly string[]
+  /** Milliseconds each phase took. */
+  readonly phases: Readonly<Record<string, number>>
+  readonly taps: readonly { readonly hook: string; readonly calls: number; readonly errors: number; readonly muted: boolean; readonly totalMs: number }[]
+}
+
+export interface Plugins {
+  list(): PluginInfo[]
+  /** Parses the new configuration first; on failure the plugin goes on with the old one. */
+  reload(name: string): Promise<void>
+}
+export const Plugins = token<Plugins>('plugins')
+
+/** The kernel's own settings, as parsed. */
+export interface Config {
+  readonly instance: string
+  readonly version: string
+  /** 0700; nothing but Rivetr reads it. */
+  readonly dataDir: string
+  /** Folders of native releases, outside of `dataDir` because apps must be able to enter them. */
+  readonly appsDir: string
+  readonly startedAt: string
+  readonly safeMode: boolean
+}
+export const Config = token<Config>('config')
