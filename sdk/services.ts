@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/core'
 import type { Principal } from './access.ts'
+import type { AnyRoute, PageContribution, WidgetContribution } from './contributions.ts'
 import type { LogLine } from './log.ts'
 import type { App, AppChange, AppDraft, EnvChange, EnvEntry, RouteSettings } from './model/app.ts'
 import type { Deployment, Release, TriggerKind } from './model/deployment.ts'
@@ -147,3 +148,20 @@ export interface Config {
   readonly safeMode: boolean
 }
 export const Config = token<Config>('config')
+
+/** What all running plugins contributed, each with the plugin that did; the lists are new ones after every change. */
+export interface Contributions {
+  readonly routes: readonly { readonly plugin: string; readonly route: AnyRoute }[]
+  readonly pages: readonly { readonly plugin: string; readonly page: PageContribution }[]
+  readonly widgets: readonly { readonly plugin: string; readonly widget: WidgetContribution }[]
+  /** Calls `run` after every change. The returned function takes it back. */
+  onChange(run: () => void): () => void
+}
+export const Contributions = token<Contributions>('contributions')
+
+/** Ends the kernel's process from within. */
+export interface Lifecycle {
+  /** Returns at once. `stop` leaves edges and replicas running; `stop-all` ends them too. */
+  stop(reason: 'stop' | 'stop-all'): void
+}
+export const Lifecycle = token<Lifecycle>('lifecycle')
