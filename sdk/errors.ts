@@ -9,6 +9,8 @@ export const errorCodes = Object.freeze({
   /** The thing is in a state in which this is not possible; the message says which. */
   conflict: 409,
   too_large: 413,
+  /** The body is of a content type or encoding that the route does not take. */
+  unsupported_media_type: 415,
   /** A gate (a plugin's tap) refused; `details` names `plugin` and `hook`. */
   refused: 422,
   too_many_requests: 429,
