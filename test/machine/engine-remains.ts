@@ -19,6 +19,19 @@ export async function processesOf(folder: string): Promise<number[]> {
   return found
 }
 
+/** Of every engine below a folder that still has a process, whoever started it and however it ended. */
+export async function engineFoldersBelow(folder: string): Promise<string[]> {
+  const found = new Set<string>()
+  for (const name of await readdir('/proc')) {
+    const path = /^\d+$/.test(name)
+      ? (await engineArgs(name)).find((arg) => arg.startsWith(`${folder}/`))
+      : undefined
+    const match = path?.match(/^(.*?)\/(?:data|exec)(?:\/|$)/)
+    if (match?.[1] !== undefined) found.add(match[1])
+  }
+  return [...found]
+}
+
 /** Signals each and waits until all are gone; whatever ignores the signal for 30 s is killed. */
 export async function endAll(pids: readonly number[], signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
   for (const pid of pids) send(pid, signal)
@@ -58,10 +71,15 @@ async function removeCgroup(folder: string): Promise<void> {
 async function belongsTo(folder: string, pid: string): Promise<boolean> {
   const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
   if (groups.includes(`/${engineCgroup(folder)}/`)) return true
+  return (await engineArgs(pid)).some((arg) => arg.startsWith(`${folder}/`))
+}
+
+/** Of one of the engine's programs; of any other process, none. */
+async function engineArgs(pid: string): Promise<string[]> {
   const program = basename(await readlink(`/proc/${pid}/exe`).catch(() => ''))
-  if (!/^(dockerd|docker-proxy|containerd|runc)/.test(program)) return false
+  if (!/^(dockerd|docker-proxy|containerd|runc)/.test(program)) return []
   const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
-  return args.includes(`${folder}/`)
+  return args.split('\0')
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

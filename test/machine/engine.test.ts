@@ -13,7 +13,7 @@ import { temporaryFolder } from './this-run.ts'
 
 test('an engine keeps its containers over a restart and a crash, and leaves nothing after stop', async () => {
   const folder = join(await temporaryFolder(), 'engine')
-  await using network = await createNetwork(`rivetr-test-${process.pid}-engine`)
+  await using network = await createNetwork('-engine')
   await using engine = await startEngine({ folder, prefix: network.prefix })
 
   await ensureBaseImage(engine.socketPath, 'rivetr-test/busybox')
@@ -38,7 +38,7 @@ test('an engine keeps its containers over a restart and a crash, and leaves noth
 
 test('an engine that crashed with a container running leaves nothing after stop', async () => {
   const folder = join(await temporaryFolder(), 'engine')
-  await using network = await createNetwork(`rivetr-test-${process.pid}-crash`)
+  await using network = await createNetwork('-crash')
   await using engine = await startEngine({ folder, prefix: network.prefix })
   await ensureBaseImage(engine.socketPath, 'rivetr-test/busybox')
   await runForever(engine)
@@ -52,7 +52,7 @@ test('an engine that crashed with a container running leaves nothing after stop'
 
 test('the node image runs the Node of the tests, also as a user that is not root', async () => {
   const folder = join(await temporaryFolder(), 'engine')
-  await using network = await createNetwork(`rivetr-test-${process.pid}-node`)
+  await using network = await createNetwork('-node')
   await using engine = await startEngine({ folder, prefix: network.prefix })
 
   await ensureBaseImage(engine.socketPath, 'rivetr-test/node')

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { command, commandEnv } from './command.ts'
@@ -11,8 +11,11 @@ import { requireRoot } from './missing-part.ts'
 interface EngineOptions {
   /** Holds everything of the engine: data, socket, log. Removed by `stop`. */
   readonly folder: string
-  /** Runs the daemon inside a namespace (see network.ts). Two engines in one namespace spoil each other's bridge. */
-  readonly prefix?: readonly string[]
+  /**
+   * Runs the daemon inside a namespace (see network.ts): two engines in one spoil each other's bridge. Not needed
+   * for a folder that has had its engine already.
+   */
+  readonly prefix?: readonly string[] | undefined
 }
 
 /** A real Docker daemon of the tests' own. All it knows is in its folder, so any process may restart or stop it. */
@@ -21,15 +24,16 @@ export class Engine implements AsyncDisposable {
   readonly socketPath: string
   private readonly prefix: readonly string[]
 
-  constructor({ folder, prefix = [] }: EngineOptions) {
+  constructor({ folder, prefix }: EngineOptions) {
     this.folder = folder
     this.socketPath = join(folder, 'docker.sock')
-    this.prefix = prefix
+    this.prefix = prefix ?? savedPrefix(folder)
   }
 
   async start(): Promise<void> {
     requireRoot('a container engine')
     await mkdir(this.folder, { recursive: true })
+    await writeFile(join(this.folder, prefixFile), JSON.stringify(this.prefix))
     await this.forgetDead()
     const log = openSync(this.file('dockerd.log'), 'a')
     const [program = '', ...args] = [...this.prefix, 'dockerd', ...this.daemonArgs()]
@@ -138,6 +142,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await engine.stop()
     throw error
   }
+}
+
+const prefixFile = 'prefix.json'
+
+function savedPrefix(folder: string): readonly string[] {
+  const file = join(folder, prefixFile)
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as string[]) : []
 }
 
 async function unmountBelow(folder: string): Promise<void> {

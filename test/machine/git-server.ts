@@ -10,6 +10,8 @@ interface GitServerOptions {
   readonly folder: string
   /** When given, every request must carry them (HTTP Basic). */
   readonly credentials?: { readonly user: string; readonly password: string }
+  /** False: as an old host is, with protocol 0, that hands out no commit but the heads of its branches. */
+  readonly commitsById?: boolean
 }
 
 export interface Repository {
@@ -65,7 +67,7 @@ export class GitServer implements AsyncDisposable {
       return
     }
     const backend = spawn('git', ['http-backend'], {
-      env: { ...commandEnv, ...gitEnv, ...serverConfig, ...cgiVariables(request, this.options.folder) },
+      env: { ...commandEnv, ...gitEnv, ...cgiVariables(request, this.options.folder), ...this.config() },
       stdio: ['pipe', 'pipe', 'ignore'],
     })
     response.on('close', () => backend.kill())
@@ -73,6 +75,10 @@ export class GitServer implements AsyncDisposable {
     const body = pipeline(request, backend.stdin).catch(() => {})
     await pipeline(bodyOfCgi(backend.stdout, response), response)
     await body
+  }
+
+  private config(): Record<string, string> {
+    return this.options.commitsById === false ? oldServerConfig : serverConfig
   }
 
   private allowed(request: IncomingMessage): boolean {
@@ -103,6 +109,8 @@ const serverConfig = gitConfig({
   'uploadpack.allowAnySHA1InWant': 'true',
   'uploadpack.allowFilter': 'true',
 })
+
+const oldServerConfig = { ...gitConfig({ 'http.receivepack': 'true' }), GIT_PROTOCOL: '' }
 
 function gitConfig(values: Readonly<Record<string, string>>): Record<string, string> {
   const env: Record<string, string> = { GIT_CONFIG_COUNT: String(Object.keys(values).length) }

@@ -5,7 +5,7 @@ import { command } from './command.ts'
 import { createNetwork } from './network.ts'
 
 test('a network has loopback and nothing else, and is gone after remove', async () => {
-  const network = await createNetwork(`rivetr-test-${process.pid}-alone`)
+  const network = await createNetwork('-alone')
   try {
     const links = await command([...network.prefix, 'ip', '-brief', 'link'])
     assert.match(links, /^lo .*UP/)

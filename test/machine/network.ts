@@ -17,8 +17,10 @@ export interface Network extends AsyncDisposable {
 
 const namespaces = '/run/netns'
 
-export async function createNetwork(name = `rivetr-test-${process.pid}`): Promise<Network> {
+/** A test that needs one more than its run already has gives it a suffix of its own. */
+export async function createNetwork(suffix = ''): Promise<Network> {
   requireRoot('a network namespace')
+  const name = `${process.env.RIVETR_TEST_NETWORK ?? `rivetr-test-${process.pid}`}${suffix}`
   const foldersMountIsOurs = !(await isMountPoint(namespaces))
   await command(['ip', 'netns', 'add', name])
   const remove = async () => {
@@ -35,6 +37,13 @@ export async function createNetwork(name = `rivetr-test-${process.pid}`): Promis
     await network.remove()
     throw error
   }
+}
+
+/** Of those whose tests did not come to removing them. Returns their names. */
+export async function removeNetworksOf(run: Network): Promise<string[]> {
+  const names = readdirSync(namespaces).filter((name) => name.startsWith(`${run.name}-`))
+  for (const name of names) await command(['ip', 'netns', 'delete', name])
+  return names
 }
 
 /** The machine's first `ip netns add` mounts the folder on itself, and nothing ever takes that away again. */

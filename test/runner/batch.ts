@@ -2,7 +2,7 @@
 // ended. Everything that would otherwise pass in silence is a failed test: a file without tests, an error after
 // a test's end, something left open that keeps the process alive.
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { run } from 'node:test'
 import { inspect, parseArgs } from 'node:util'
 import { repositoryRoot } from './test-files.ts'
@@ -36,7 +36,7 @@ let failed = false
 let leakTimer: NodeJS.Timeout | undefined
 
 const events = run({
-  files: files.map((file) => join(repositoryRoot, file)),
+  files: files.map((file) => resolve(repositoryRoot, file)),
   isolation: 'none',
   timeout: Number(values['timeout-ms']),
 })
@@ -115,7 +115,8 @@ function watchForLeak(): void {
 /** Contract suites register their tests from the testing package, so those count for whoever imports it. */
 function hasTests(file: string): boolean {
   return (
-    filesWithTests.has(file) || readFileSync(join(repositoryRoot, file), 'utf8').includes('@rivetr/testing')
+    filesWithTests.has(file) ||
+    readFileSync(resolve(repositoryRoot, file), 'utf8').includes('@rivetr/testing')
   )
 }
 

@@ -1,19 +1,21 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { command } from '../machine/command.ts'
-import { type Engine, startEngine } from '../machine/engine.ts'
-import { endAll, processesOf } from '../machine/engine-remains.ts'
-import { createNetwork, type Network } from '../machine/network.ts'
+import { Engine, startEngine } from '../machine/engine.ts'
+import { endAll, engineFoldersBelow, processesOf } from '../machine/engine-remains.ts'
+import { createNetwork, type Network, removeNetworksOf } from '../machine/network.ts'
 import { ensurePackages } from '../machine/packages.ts'
 
 /** What the end-to-end tests of one run share: a network namespace with a container engine inside. */
 export class TestMachine implements AsyncDisposable {
   readonly prefix: readonly string[]
   readonly env: Readonly<Record<string, string>>
+  private readonly folder: string
   private readonly network: Network
   private readonly engine: Engine
 
-  private constructor(network: Network, engine: Engine) {
+  private constructor(folder: string, network: Network, engine: Engine) {
+    this.folder = folder
     this.network = network
     this.engine = engine
     this.prefix = network.prefix
@@ -29,24 +31,29 @@ export class TestMachine implements AsyncDisposable {
     const network = await createNetwork()
     try {
       const engine = await startEngine({ folder: join(folder, 'engine'), prefix: network.prefix })
-      return new TestMachine(network, engine)
+      return new TestMachine(folder, network, engine)
     } catch (error) {
       await network.remove()
       throw error
     }
   }
 
-  /** Ends every process in the namespace that is not the engine's, and names them: a test has left them behind. */
+  /** Takes down what tests have left behind, and names it: processes in the namespace, engines, namespaces. */
   async endStrays(): Promise<string[]> {
-    const inside = (await command(['ip', 'netns', 'pids', this.network.name]))
-      .split('\n')
-      .filter(Boolean)
-      .map(Number)
-    const engines = new Set(await processesOf(this.engine.folder))
-    const strays = inside.filter((pid) => !engines.has(pid))
-    const names = await Promise.all(strays.map(describeProcess))
+    const engines = (await engineFoldersBelow(this.folder)).filter((folder) => folder !== this.engine.folder)
+    for (const folder of engines) await new Engine({ folder }).stop()
+    const networks = await removeNetworksOf(this.network)
+
+    const inside = await command(['ip', 'netns', 'pids', this.network.name])
+    const engineProcesses = new Set(await processesOf(this.engine.folder))
+    const strays = (inside.match(/\d+/g) ?? []).map(Number).filter((pid) => !engineProcesses.has(pid))
+    const processes = await Promise.all(strays.map(describeProcess))
     await endAll(strays)
-    return names
+    return [
+      ...processes,
+      ...engines.map((path) => `engine ${path}`),
+      ...networks.map((name) => `network ${name}`),
+    ]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
