@@ -1,0 +1,76 @@
+import {
+  type AnyRoute,
+  anonymous,
+  type Hooks,
+  type Principal,
+  permits,
+  type Resource,
+  RivetrError,
+} from '@rivetr/sdk'
+import type { Context } from 'koa'
+import type { Door } from './application.ts'
+import { requestCookies } from './request-cookies.ts'
+
+const system: Principal = Object.freeze({ kind: 'system', id: 'local', name: 'system:local', scopes: ['*'] })
+
+/** Who asks. Over the unix socket it is the owner of the machine: the file system has already decided. */
+export async function authenticate(ctx: Context, door: Door, hooks: Hooks): Promise<Principal> {
+  if (door === 'socket') return system
+  const principal = await hooks.call('authenticate', {
+    headers: joinedHeaders(ctx),
+    cookies: requestCookies(ctx.get('cookie'), ctx.secure),
+    ip: ctx.ip,
+    method: ctx.method,
+  })
+  return principal ?? anonymous
+}
+
+/** Whether they may. Errors: `unauthenticated`, `forbidden`. */
+export async function authorize(
+  route: AnyRoute,
+  principal: Principal,
+  resource: Resource,
+  hooks: Hooks,
+): Promise<void> {
+  const { access } = route
+  if (access === 'public') return
+  if (principal.kind === 'anonymous') {
+    throw new RivetrError(
+      'unauthenticated',
+      'this needs a session or an API key (Authorization: Bearer rvt_…)',
+    )
+  }
+  if (permits(principal, access)) {
+    const verdict = await hooks.call('authorize', { principal, action: access, resource })
+    if (verdict === 'allow') return
+  }
+  throw new RivetrError('forbidden', `${principal.name} may not do ${access}; an owner can grant it`)
+}
+
+/**
+ * Refuses what another site makes a browser send. Browsers say where a state-changing request comes from, in
+ * Sec-Fetch-Site or at least in Origin; what is no browser sends neither, nor a cookie.
+ */
+export function checkOrigin(ctx: Context): void {
+  if (ctx.method === 'GET' || ctx.method === 'HEAD') return
+  const origin = ctx.get('origin')
+  const site = ctx.get('sec-fetch-site')
+  if (origin === '' && site === '' && ctx.get('cookie') === '') return
+  if (site === 'same-origin' || site === 'none') return
+  if (site === '' && origin !== '' && hostOf(origin) === ctx.host.toLowerCase()) return
+  throw new RivetrError(
+    'forbidden',
+    `a page of ${origin || 'another site'} may not change anything on ${ctx.host}`,
+  )
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined
+}
+
+/** A repeated header stays visible as such: joined it is no valid credential any more. */
+function joinedHeaders(ctx: Context): Record<string, string | undefined> {
+  const headers: Record<string, string | undefined> = {}
+  for (const [name, values] of Object.entries(ctx.req.headersDistinct)) headers[name] = values?.join(', ')
+  return headers
+}

@@ -1,0 +1,109 @@
+import {
+  type ActionAudited,
+  type AnyRoute,
+  anonymous,
+  type Clock,
+  type Hooks,
+  type Logger,
+  type Resource,
+  type RouteRequest,
+  type z,
+} from '@rivetr/sdk'
+import type { Context } from 'koa'
+import { authenticate, authorize, checkOrigin } from './access-check.ts'
+import { requestCookies } from './request-cookies.ts'
+import { readInput } from './request-input.ts'
+import { answerData, answerEvents, answerItems } from './route-answer.ts'
+
+export interface ExchangeParts {
+  readonly hooks: Hooks
+  readonly clock: Clock
+  readonly log: Logger
+  readonly maxBodyBytes: number
+  /** Ends what would go on for ever: the event streams. */
+  readonly stopping: AbortSignal
+}
+
+/** One request through one route: who, may they, what do they bring, do it, answer. Whoever may not learns no more. */
+export async function exchange(ctx: Context, route: AnyRoute, parts: ExchangeParts): Promise<void> {
+  const { hooks, clock } = parts
+  const resource = resourceOf(ctx, route)
+  let principal = anonymous
+  let outcome: ActionAudited['outcome'] = 'denied'
+  try {
+    checkOrigin(ctx)
+    principal = await authenticate(ctx, ctx.state.door, hooks)
+    ctx.state.known = principal.kind !== 'anonymous'
+    await authorize(route, principal, resource, hooks)
+    outcome = 'failed'
+    const input = await readInput(ctx, route, parts.maxBodyBytes)
+    await handle(ctx, route, parts, { ...input, principal })
+    outcome = 'done'
+  } finally {
+    if (route.method !== 'GET') {
+      const action = route.access === 'public' ? `${route.method} ${route.path}` : route.access
+      hooks.notify('actionAudited', {
+        at: new Date(clock.now()).toISOString(),
+        principal,
+        action,
+        resource,
+        outcome,
+      })
+    }
+  }
+}
+
+async function handle(
+  ctx: Context,
+  route: AnyRoute,
+  { clock, log, stopping }: ExchangeParts,
+  input: Pick<Request, 'principal'> & { params: unknown; query: unknown; body: unknown; rawBody: Uint8Array },
+): Promise<void> {
+  const follow = route.stream === true && ctx.method !== 'HEAD' && wantsEvents(ctx)
+  const gone = clientGone(ctx)
+  const signal = follow ? AbortSignal.any([gone, stopping]) : gone
+  const requestId: string = ctx.state.requestId
+  const request = {
+    ...input,
+    headers: repeatedHeaders(ctx),
+    cookies: requestCookies(ctx.get('cookie'), ctx.secure),
+    ip: ctx.ip,
+    requestId,
+    signal,
+    follow,
+  } as Request
+  const returned = route.handler(request)
+  if (!isStream(returned)) await answerData(ctx, route, await returned)
+  else if (follow) await answerEvents(ctx, route, returned, { clock, log, requestId, signal })
+  else await answerItems(ctx, route, returned)
+}
+
+type Request = RouteRequest<z.ZodType, z.ZodType, z.ZodType>
+
+function resourceOf(ctx: Context, route: AnyRoute): Resource {
+  const [kind = 'route'] = route.access === 'public' ? ['route'] : route.access.split(':', 1)
+  return { kind, id: ctx.params.id }
+}
+
+function wantsEvents(ctx: Context): boolean {
+  return ctx.accepts('application/json', 'text/event-stream') === 'text/event-stream'
+}
+
+function clientGone(ctx: Context): AbortSignal {
+  const controller = new AbortController()
+  ctx.res.once('close', () => {
+    if (!ctx.res.writableFinished) controller.abort()
+  })
+  return controller.signal
+}
+
+function repeatedHeaders(ctx: Context): Record<string, string | readonly string[] | undefined> {
+  const entries = Object.entries(ctx.req.headersDistinct)
+  return Object.fromEntries(
+    entries.map(([name, values]) => [name, values?.length === 1 ? values[0] : values]),
+  )
+}
+
+function isStream(value: Promise<unknown> | AsyncIterable<unknown>): value is AsyncIterable<unknown> {
+  return Symbol.asyncIterator in value
+}
