@@ -1,0 +1,511 @@
+import assert from 'node:assert/strict'
+import {
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Commit, RivetrError, type Source, type SourceSettings } from '@rivetr/sdk'
+import { spawn } from '@rivetr/sdk/kit'
+
+/** A git server over a folder of bare repositories: `<url>/<name>.git`. */
+export interface ServedFolder {
+  readonly url: string
+  close(): Promise<void>
+}
+
+interface ServeOptions {
+  /** Every request must carry them. */
+  readonly credentials?: { readonly user: string; readonly password: string }
+  /** Whether a commit can be fetched by its id alone; true unless said otherwise. */
+  readonly commitsById?: boolean
+}
+
+export interface SourceSubject {
+  readonly source: Source
+  serve(folder: string, options?: ServeOptions): Promise<ServedFolder>
+  close(): Promise<void>
+}
+
+export interface SourceSuiteOptions {
+  open(): Promise<SourceSubject>
+  /** Which of `ServeOptions` the subject's server knows: the tests that need others are not part of the run. */
+  readonly serves: readonly (keyof ServeOptions)[]
+}
+
+/** The contract of `Source` for repositories of git, which every implementation must pass. */
+export function sourceSuite(name: string, options: SourceSuiteOptions): void {
+  describe(`source ${name}`, { timeout: 120_000 }, () => {
+    const signal = new AbortController().signal
+    let subject: SourceSubject
+    let source: Source
+    let folder: string
+    let server: ServedFolder
+
+    before(async () => {
+      folder = await mkdtemp(join(tmpdir(), 'rivetr-source-'))
+      subject = await options.open()
+      source = subject.source
+      server = await subject.serve(folder)
+    })
+
+    after(async () => {
+      await server.close()
+      await subject.close()
+      await rm(folder, { recursive: true })
+    })
+
+    let made = 0
+    async function repository(format: 'sha1' | 'sha256' = 'sha1'): Promise<Workshop> {
+      made += 1
+      const workshop = new Workshop(folder, `repository-${made}`)
+      await workshop.init(format)
+      return workshop
+    }
+
+    function settings(
+      { name: repositoryName }: { readonly name: string },
+      change: Partial<SourceSettings> = {},
+    ): SourceSettings {
+      return { kind: 'git', url: `${server.url}/${repositoryName}.git`, branch: 'main', ...change }
+    }
+
+    /** Fetches into a folder of its own and leaves it to `look`. */
+    async function fetched<T>(
+      settings: SourceSettings,
+      commit: string,
+      look: (into: string, got: Commit, log: readonly string[]) => Promise<T> | T,
+    ): Promise<T> {
+      const into = await mkdtemp(join(tmpdir(), 'rivetr-tree-'))
+      const log: string[] = []
+      try {
+        const app = { id: 'app-1', name: 'shop' }
+        const got = await source.fetch({
+          app,
+          source: settings,
+          commit,
+          into,
+          signal,
+          onLine: (text) => log.push(text),
+        })
+        return await look(into, got, log)
+      } finally {
+        await rm(into, { recursive: true, force: true })
+      }
+    }
+
+    it('D5: fetches exactly the named commit although the branch has moved on', async () => {
+      const workshop = await repository()
+      const first = await workshop.commit('first', { 'version.txt': '1' })
+      await workshop.commit('second', { 'version.txt': '2' })
+      await workshop.push()
+      await fetched(settings(workshop), first, async (into, got) => {
+        assert.equal(await readFile(join(into, 'version.txt'), 'utf8'), '1')
+        assert.equal(got.id, first)
+      })
+    })
+
+    it('gives the first line of the message and the author of the commit', async () => {
+      const workshop = await repository()
+      const id = await workshop.commit('Sell hats – größer\n\nAnd a body.', { a: '1' })
+      await workshop.push()
+      await fetched(settings(workshop), id, (_, got) => {
+        assert.deepEqual(got, { id, message: 'Sell hats – größer', author: 'Åsa Author' })
+      })
+    })
+
+    it('D9: keeps bytes, modes, links and unusual names, and leaves no repository behind', async () => {
+      const workshop = await repository()
+      await mkdir(join(workshop.folder, 'bin'))
+      await writeFile(join(workshop.folder, 'bin/run'), '#!/bin/sh\r\n', { mode: 0o755 })
+      await symlink('../etc/passwd', join(workshop.folder, 'link'))
+      const bytes = 'one\r\ntwo\n\u0000é'
+      const id = await workshop.commit('unusual', {
+        "it's a file": bytes,
+        Foo: 'upper',
+        foo: 'lower',
+        'päth/日本': 'x',
+      })
+      await workshop.push()
+      await fetched(settings(workshop), id, async (into) => {
+        assert.deepEqual((await readdir(into)).sort(), ['Foo', 'bin', 'foo', "it's a file", 'link', 'päth'])
+        assert.equal(await readFile(join(into, "it's a file"), 'utf8'), bytes)
+        assert.equal(await readFile(join(into, 'bin/run'), 'utf8'), '#!/bin/sh\r\n')
+        assert.equal((await stat(join(into, 'bin/run'))).mode & 0o111, 0o111)
+        assert.equal((await stat(join(into, 'Foo'))).mode & 0o111, 0)
+        assert.equal(await readFile(join(into, 'foo'), 'utf8'), 'lower')
+        assert.equal(await readlink(join(into, 'link')), '../etc/passwd', 'D4: a link stays a link')
+      })
+    })
+
+    it('D9: fetches from a repository with SHA-256 objects', async () => {
+      const workshop = await repository('sha256')
+      const id = await workshop.commit('long', { a: '1' })
+      await workshop.push()
+      assert.equal(id.length, 64)
+      assert.equal((await source.resolve(settings(workshop), 'main', signal)).id, id)
+      await fetched(settings(workshop), id, (_, got) => assert.equal(got.id, id))
+    })
+
+    it('resolves a branch, a tag and an annotated tag to a commit, and lets a whole id pass', async () => {
+      const workshop = await repository()
+      const tagged = await workshop.commit('tagged', { a: '1' })
+      await workshop.git('tag', 'light')
+      await workshop.git('tag', '--annotate', '--message=for people', 'v1')
+      const head = await workshop.commit('head', { a: '2' })
+      await workshop.push()
+      const resolve = async (ref: string) => (await source.resolve(settings(workshop), ref, signal)).id
+      assert.equal(await resolve('main'), head)
+      assert.equal(await resolve('light'), tagged)
+      assert.equal(await resolve('v1'), tagged)
+      assert.equal(await resolve('refs/tags/v1'), tagged)
+      assert.equal(await resolve('f'.repeat(40)), 'f'.repeat(40))
+    })
+
+    it('C13: takes a branch for what it is when a tag, or another branch, ends in the same name', async () => {
+      const workshop = await repository()
+      const main = await workshop.commit('on main', { a: '1' })
+      const other = await workshop.commit('elsewhere', { a: '2' })
+      await workshop.git('tag', 'main', other)
+      await workshop.git(
+        'push',
+        '--quiet',
+        'origin',
+        `${main}:refs/heads/main`,
+        'refs/tags/main',
+        `${other}:refs/heads/refs/heads/main`,
+      )
+      assert.equal((await source.resolve(settings(workshop), 'main', signal)).id, main)
+      assert.equal((await source.resolve(settings(workshop), 'refs/heads/main', signal)).id, other)
+    })
+
+    it('D8: lists, resolves and fetches branches of every legal name', async () => {
+      const names = [
+        ...['feature/login', '#SIG-38-x', 'feat/#1', 'ä', '日本語', 'a.b', 'a;touch$IFS/tmp/x', 'UPPER'],
+        ...['n'.repeat(240), 'release/1.0', 'release-1.0', 'a--b', '_x', "it's", 'a&b|c', '$(id)'],
+      ]
+      const workshop = await repository()
+      const id = await workshop.commit('everywhere', { a: '1' })
+      await workshop.git('push', '--quiet', 'origin', ...names.map((branch) => `HEAD:refs/heads/${branch}`))
+      assert.deepEqual((await source.branches(settings(workshop), signal)).sort(), [...names].sort())
+      for (const branch of names)
+        assert.equal((await source.resolve(settings(workshop), branch, signal)).id, id)
+      await fetched(settings(workshop, { branch: 'a;touch$IFS/tmp/x' }), id, (_, got) =>
+        assert.equal(got.id, id),
+      )
+    })
+
+    it('D2: takes nothing that begins with a dash for an option', async () => {
+      const workshop = await repository()
+      const id = await workshop.commit('target', { a: '1' })
+      await workshop.push()
+      const mark = join(folder, 'pwned')
+      const hostile = [
+        `--upload-pack=touch ${mark}`,
+        `-u${mark}`,
+        `--output=${mark}`,
+        `--config=core.sshCommand=touch ${mark}`,
+      ]
+      for (const ref of hostile)
+        await assert.rejects(source.resolve(settings(workshop), ref, signal), isFault)
+      for (const commit of hostile)
+        await assert.rejects(
+          fetched(settings(workshop), commit, () => undefined),
+          isFault,
+        )
+      const urls = [
+        ...[
+          `-oProxyCommand=touch ${mark}`,
+          `ssh://-oProxyCommand=touch%20${mark}/x`,
+          `git@-oProxyCommand=touch ${mark}:x`,
+        ],
+        ...[`ext::sh -c touch% ${mark}`, `--upload-pack=touch ${mark}`, `https://-host/x`],
+      ]
+      for (const url of urls)
+        await assert.rejects(
+          fetched(settings(workshop, { url }), id, () => undefined),
+          isFault,
+          url,
+        )
+      await assert.rejects(lstat(mark))
+    })
+
+    it('D9: names the branches that are there when the branch is not', async () => {
+      const workshop = await repository()
+      await workshop.commit('only', { a: '1' })
+      await workshop.push('trunk')
+      const named = (error: unknown) =>
+        isFault(error, 'branch') && /main not found .*; branches: trunk$/.test(error.message)
+      await assert.rejects(source.check(settings(workshop), signal), named)
+      await assert.rejects(source.resolve(settings(workshop), 'main', signal), named)
+      await source.check(settings(workshop, { branch: 'trunk' }), signal)
+    })
+
+    it('D9: says that a repository is empty', async () => {
+      const workshop = await repository()
+      await assert.rejects(
+        source.check(settings(workshop), signal),
+        (error) => isFault(error) && /is empty/.test(error.message),
+      )
+    })
+
+    it('D5: refuses a commit that is not there, and an id that is not whole', async () => {
+      const workshop = await repository()
+      const id = await workshop.commit('there', { a: '1' })
+      await workshop.push()
+      for (const commit of ['0123456789'.repeat(4), id.slice(0, 8), 'HEAD', '']) {
+        await assert.rejects(
+          fetched(settings(workshop), commit, () => undefined),
+          (error) => isFault(error, 'commit'),
+          commit,
+        )
+      }
+    })
+
+    it('says that there is no repository at an address', async () => {
+      const nowhere = { name: 'nowhere' }
+      await assert.rejects(source.check(settings(nowhere), signal), (error) => isFault(error, 'address'))
+      await assert.rejects(
+        fetched(settings(nowhere), 'a'.repeat(40), () => undefined),
+        (error) => isFault(error, 'address'),
+      )
+    })
+
+    it('names submodules and Git LFS pointers in the log, as their content is not fetched', async () => {
+      const workshop = await repository()
+      const other = await workshop.commit('base', { a: '1' })
+      await workshop.git('update-index', '--add', '--cacheinfo', `160000,${other},vendor/library`)
+      const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'0'.repeat(64)}\nsize 9\n`
+      const files = {
+        '.gitattributes': '*.bin filter=lfs\n',
+        'model.bin': pointer,
+        'whole.bin': 'stored whole',
+        'notes.txt': pointer,
+      }
+      const id = await workshop.commit('parts elsewhere', files)
+      await workshop.push()
+      await fetched(settings(workshop), id, async (into, _, log) => {
+        assert.equal(
+          log.filter((line) => /submodule/.test(line) && line.includes('vendor/library')).length,
+          1,
+        )
+        const lfs = log.filter((line) => /LFS/.test(line))
+        assert.equal(lfs.length, 1)
+        assert.match(lfs[0] ?? '', /model\.bin$/)
+        assert.equal(await readFile(join(into, 'model.bin'), 'utf8'), pointer)
+      })
+    })
+
+    it('runs nothing that the repository brings: no hook, no filter', async () => {
+      const workshop = await repository()
+      const mark = join(folder, 'filtered')
+      const id = await workshop.commit('hostile', {
+        '.gitattributes': '* filter=evil\n',
+        '.gitconfig': `[filter "evil"]\n\tsmudge = touch ${mark}\n`,
+        'hooks/post-checkout': `#!/bin/sh\ntouch ${mark}\n`,
+      })
+      await workshop.push()
+      await fetched(settings(workshop), id, () => undefined)
+      await assert.rejects(lstat(mark))
+    })
+
+    it('ends with the reason of the signal when it aborts', async () => {
+      const workshop = await repository()
+      const id = await workshop.commit('any', { a: '1' })
+      await workshop.push()
+      const reason = new Error('taken back')
+      const controller = new AbortController()
+      const into = await mkdtemp(join(tmpdir(), 'rivetr-tree-'))
+      // The first line comes while the fetch is under way.
+      const onLine = () => controller.abort(reason)
+      const request = {
+        app: { id: 'app-1', name: 'shop' },
+        source: settings(workshop),
+        commit: id,
+        into,
+        onLine,
+        signal: controller.signal,
+      }
+      await assert.rejects(source.fetch(request), (error) => error === reason)
+      await assert.rejects(
+        source.branches(settings(workshop), controller.signal),
+        (error) => error === reason,
+      )
+      await rm(into, { recursive: true, force: true })
+    })
+
+    if (options.serves.includes('credentials')) {
+      it('D1: reads with credentials, and shows them in no log, error or file', async () => {
+        const workshop = await repository()
+        const id = await workshop.commit('private', { a: '1' })
+        await workshop.push()
+        const credentials = { user: 'oauth2', password: 'T0KEN_placeholder+/@:é' }
+        const locked = await subject.serve(folder, { credentials })
+        try {
+          const at = (user: string, password: string, path = workshop.name) => {
+            const url = new URL(`${locked.url}/${path}.git`)
+            url.username = encodeURIComponent(user)
+            url.password = encodeURIComponent(password)
+            return settings(workshop, { url: url.href })
+          }
+          const secret = /T0KEN_placeholder/
+          await fetched(at(credentials.user, credentials.password), id, async (into, got, log) => {
+            assert.equal(got.id, id)
+            assert.deepEqual(await readdir(into), ['a'])
+            assert.doesNotMatch(log.join('\n'), secret)
+          })
+          const refused = [
+            at('oauth2', 'T0KEN_placeholder_wrong'),
+            settings(workshop, { url: `${locked.url}/${workshop.name}.git` }),
+          ]
+          for (const settings of refused) {
+            await assert.rejects(source.check(settings, signal), (error) => {
+              assert.doesNotMatch(JSON.stringify([String(error), error]), secret)
+              return isFault(error, 'access')
+            })
+          }
+          await assert.rejects(
+            source.check(at(credentials.user, credentials.password, 'nowhere'), signal),
+            (error) => {
+              assert.doesNotMatch(JSON.stringify([String(error), error]), secret)
+              return isFault(error, 'address')
+            },
+          )
+        } finally {
+          await locked.close()
+        }
+      })
+    }
+
+    if (options.serves.includes('commitsById')) {
+      it('D5: finds the commit on its branch when the server hands out none by its id', async () => {
+        const workshop = await repository()
+        await workshop.history(600)
+        const [first = ''] = (await workshop.git('rev-list', '--max-parents=0', 'main')).split('\n')
+        await workshop.push()
+        const elsewhere = await workshop.commit('elsewhere', { 'version.txt': 'x' })
+        await workshop.push('other')
+        const strict = await subject.serve(folder, { commitsById: false })
+        try {
+          const at = settings(workshop, { url: `${strict.url}/${workshop.name}.git` })
+          await fetched(at, first, async (into) =>
+            assert.equal(await readFile(join(into, 'version.txt'), 'utf8'), '1'),
+          )
+          await assert.rejects(
+            fetched(at, '0123456789'.repeat(4), () => undefined),
+            (error) => isNotOnBranch(error),
+          )
+          // A head is advertised, so it may be asked for; what stood before it on that branch may not.
+          await workshop.commit('beyond', { 'version.txt': 'y' })
+          await workshop.push('other')
+          await assert.rejects(
+            fetched(at, elsewhere, () => undefined),
+            (error) => isNotOnBranch(error),
+          )
+          await assert.rejects(
+            fetched({ ...at, branch: 'gone' }, first, () => undefined),
+            (error) => isFault(error, 'branch'),
+          )
+        } finally {
+          await strict.close()
+        }
+      })
+    }
+  })
+}
+
+function isFault(error: unknown, fault?: string): error is RivetrError {
+  return RivetrError.is(error, 'source_failed') && (fault === undefined || error.details.fault === fault)
+}
+
+function isNotOnBranch(error: unknown): boolean {
+  return isFault(error, 'commit') && /is not on branch main of http/.test(error.message)
+}
+
+/** A clone in which commits are made, beside the bare repository that is served. */
+class Workshop {
+  readonly name: string
+  readonly folder: string
+  readonly #bare: string
+
+  constructor(served: string, name: string) {
+    this.name = name
+    this.#bare = join(served, `${name}.git`)
+    this.folder = join(served, `${name}.work`)
+  }
+
+  async init(format: 'sha1' | 'sha256'): Promise<void> {
+    await mkdir(this.folder)
+    await this.git(
+      'init',
+      '--quiet',
+      '--bare',
+      '--initial-branch=main',
+      `--object-format=${format}`,
+      this.#bare,
+    )
+    await this.git('init', '--quiet', '--initial-branch=main', `--object-format=${format}`)
+    await this.git('remote', 'add', 'origin', this.#bare)
+  }
+
+  /** Writes the files, commits everything, and returns the commit's id. */
+  async commit(message: string, files: Readonly<Record<string, string>>): Promise<string> {
+    for (const [path, text] of Object.entries(files)) {
+      await mkdir(join(this.folder, path, '..'), { recursive: true })
+      await writeFile(join(this.folder, path), text)
+    }
+    // What was put into the index without a file (a submodule) stays there.
+    await this.git('add', '--ignore-removal', '.')
+    await this.git('commit', '--quiet', `--message=${message}`)
+    return (await this.git('rev-parse', 'HEAD')).trim()
+  }
+
+  async push(branch = 'main'): Promise<void> {
+    await this.git('push', '--quiet', '--tags', 'origin', `HEAD:refs/heads/${branch}`)
+  }
+
+  /** So many commits on main, each with its number in `version.txt`. */
+  async history(length: number): Promise<void> {
+    const commit = (number: number) =>
+      `commit refs/heads/main\ncommitter Carl <carl@example.test> ${1_700_000_000 + number} +0000\n` +
+      `data 0\nM 100644 inline version.txt\ndata ${String(number).length}\n${number}\n`
+    const stream = Array.from({ length }, (_, index) => commit(index + 1)).join('')
+    await this.#run(['fast-import', '--quiet'], stream)
+    await this.git('reset', '--quiet', '--hard', 'main')
+  }
+
+  git(...args: string[]): Promise<string> {
+    return this.#run(args)
+  }
+
+  async #run(args: readonly string[], input = ''): Promise<string> {
+    const said: string[] = []
+    const { exitCode, stdout } = await spawn('git', args, {
+      cwd: this.folder,
+      env: {
+        PATH: process.env.PATH ?? '',
+        HOME: this.folder,
+        GIT_CONFIG_NOSYSTEM: '1',
+        GIT_CONFIG_GLOBAL: '/dev/null',
+        GIT_AUTHOR_NAME: 'Åsa Author',
+        GIT_AUTHOR_EMAIL: 'asa@example.test',
+        GIT_COMMITTER_NAME: 'Carl Committer',
+        GIT_COMMITTER_EMAIL: 'carl@example.test',
+      },
+      signal: AbortSignal.timeout(30_000),
+      input,
+      onLine: (text) => said.push(text),
+    })
+    if (exitCode !== 0) throw new Error(`git ${args.join(' ')} ended with ${exitCode}: ${said.join('; ')}`)
+    return stdout
+  }
+}

@@ -1,0 +1,114 @@
+import { RivetrError } from '@rivetr/sdk'
+
+/** Which part of a source is at fault. */
+export type Fault = 'address' | 'access' | 'branch' | 'commit' | 'content' | 'transfer'
+
+interface Rule {
+  /** A message of git under LC_ALL=C. */
+  readonly says: RegExp
+  readonly fault: Fault
+  readonly means: (url: string, match: RegExpMatchArray) => string
+}
+
+/** In order: the first that fits wins. */
+const rules: readonly Rule[] = [
+  {
+    says: /Could not resolve host: ([^\s;]+)/,
+    fault: 'address',
+    means: (url, [, host]) =>
+      `cannot find the host ${host} of ${url}: check the address and this machine's name servers`,
+  },
+  {
+    says: /Failed to connect to|Connection refused|Connection timed out|No route to host|Network is unreachable/,
+    fault: 'address',
+    means: (url) => `nothing answers at ${url}: check host and port, and that this machine may connect there`,
+  },
+  {
+    says: /SSL certificate problem: ([^\n]+)|server certificate verification failed/,
+    fault: 'address',
+    means: (url, [, why]) => `the certificate of ${url} is not trusted${why === undefined ? '' : `: ${why}`}`,
+  },
+  {
+    says: /transport '([^']+)' not allowed|protocol "?([a-z+]+)"? (?:is )?not supported/i,
+    fault: 'address',
+    means: (url, match) => `${url} leads to an address with ${match[1] ?? match[2]}://, which is not allowed`,
+  },
+  {
+    says: /Authentication failed|could not read (?:Username|Password)|returned error: 40[13]/,
+    fault: 'access',
+    means: (url) =>
+      `no access to ${url}: it wants credentials, or those given are wrong or lack the right to read`,
+  },
+  {
+    says: /repository '.*' not found|returned error: 404|does not appear to be a git repository|does not exist/,
+    fault: 'address',
+    means: (url) =>
+      `there is no repository at ${url}; a private one looks like this too when credentials are missing`,
+  },
+  {
+    says: /not valid: is this a git repository|invalid server response|bad line length|unexpected (?:content|flush)/,
+    fault: 'address',
+    means: (url) => `what answers at ${url} is not a git server`,
+  },
+  {
+    says: /Operation too slow/,
+    fault: 'transfer',
+    means: (url) =>
+      `the transfer from ${url} was too slow and was given up; try again, or lower slowest_bytes_per_second`,
+  },
+  {
+    says: /No space left on device|Disk quota exceeded/,
+    fault: 'transfer',
+    means: (url) => `no space is left for what comes from ${url}: free some, then deploy again`,
+  },
+  {
+    says: /fsck error|: (?:error in|unable to parse) |badTree|hasDotgit/i,
+    fault: 'content',
+    means: (url) => `git refuses an object of ${url} as malformed or hostile`,
+  },
+  {
+    says: /returned error: 5\d\d|early EOF|hung up unexpectedly|RPC failed|Empty reply|Recv failure/,
+    fault: 'transfer',
+    means: (url) => `the server of ${url} broke the transfer off; try again later`,
+  },
+]
+
+/** What git's messages mean, as an error that says which part of the source to look at. */
+export function faultOf(stderr: readonly string[], url: string): RivetrError {
+  const text = stderr.join('\n')
+  for (const { says, fault, means } of rules) {
+    const match = text.match(says)
+    if (match !== null) return sourceFault(fault, means(url, match), stderr)
+  }
+  return sourceFault(
+    'transfer',
+    `git could not read ${url}: ${lastLine(stderr) ?? 'it gave no reason'}`,
+    stderr,
+  )
+}
+
+export function sourceFault(fault: Fault, message: string, stderr: readonly string[] = []): RivetrError {
+  const line = lastLine(stderr)
+  return new RivetrError('source_failed', message, {
+    details: { fault, ...(line === undefined ? {} : { git: line }) },
+  })
+}
+
+/**
+ * Why a server does not hand out a commit by its id: it never does so for one that no ref points to (git's protocol 0,
+ * JGit), or it does, and has no such commit.
+ */
+export function refusalOf(stderr: readonly string[]): 'forbidden' | 'absent' | undefined {
+  const text = stderr.join('\n')
+  if (/unadvertised object|want [0-9a-f]+ not valid/.test(text)) return 'forbidden'
+  if (/not our ref/.test(text)) return 'absent'
+  return undefined
+}
+
+export function lacksRef(stderr: readonly string[]): boolean {
+  return stderr.some((line) => /couldn't find remote ref/.test(line))
+}
+
+function lastLine(lines: readonly string[]): string | undefined {
+  return lines.findLast((line) => line.trim() !== '')?.trim()
+}

@@ -1,0 +1,18 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { sourceSuite } from '../../lib/testing/suites/source.ts'
+import { GitSource } from './source.ts'
+
+sourceSuite('git (system engine, from files)', {
+  serves: [],
+  async open() {
+    const home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
+    return {
+      source: new GitSource({ home, allowFile: true, slowestBytesPerSecond: 1_000, slowForSeconds: 30 }),
+      serve: async (folder) => ({ url: pathToFileURL(folder).href, close: async () => undefined }),
+      close: () => rm(home, { recursive: true }),
+    }
+  },
+})
