@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { inspect } from 'node:util'
 import { type Logger, RivetrError } from '@rivetr/sdk'
 import Koa, { type Context, type Next } from 'koa'
 import { errorAnswer } from './error-answer.ts'
@@ -19,7 +20,7 @@ export function application(
   const { trustProxy, log } = options
   const app = new Koa({ proxy: trustProxy, maxIpsCount: 1 })
   app.on('error', (error: NodeJS.ErrnoException) => {
-    if (!goneCodes.has(error.code ?? '')) log.warn('an answer broke off', { error })
+    if (!goneCodes.has(error.code ?? '')) log.warn('an answer broke off', { error: inspect(error) })
   })
   app.use(async (ctx, next) => {
     ctx.state.requestId = requestId(ctx)
@@ -61,7 +62,7 @@ async function guarded(ctx: Context, next: Next, log: Logger): Promise<void> {
   } catch (error) {
     const { status, body } = errorAnswer(error, requestId, ctx.state.known === true)
     if (status === 500)
-      log.error('a request failed', { requestId, method: ctx.method, path: ctx.path, error })
+      log.error('a request failed', { requestId, method: ctx.method, path: ctx.path, error: inspect(error) })
     if (status === 413) ctx.set('connection', 'close') // the rest of the body is not read
     ctx.status = status
     ctx.body = body

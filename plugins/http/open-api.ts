@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type AnyRoute, errorCodes, type Logger, z } from '@rivetr/sdk'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from 'zod-openapi'
 
@@ -25,7 +26,7 @@ export function openApi(routes: Contributed, version: string, log: Logger): obje
       document({ [path]: { [method]: operation } }, version)
       paths[path] = { ...paths[path], [method]: operation }
     } catch (error) {
-      log.warn(`${route.method} ${route.path} is not in the API document`, { plugin, error })
+      log.warn(`${route.method} ${route.path} is not in the API document`, { plugin, error: inspect(error) })
     }
   }
   return document(paths, version)

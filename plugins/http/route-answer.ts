@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { type AnyRoute, type Clock, type Logger, Reply, RivetrError } from '@rivetr/sdk'
 import type { Context } from 'koa'
 import { errorAnswer } from './error-answer.ts'
@@ -52,7 +53,7 @@ export async function answerEvents(
     serialise: (item) => serialise(route, item),
     failure(error) {
       const { status, body } = errorAnswer(error, requestId, true)
-      if (status === 500) log.error('a stream failed', { requestId, path: route.path, error })
+      if (status === 500) log.error('a stream failed', { requestId, path: route.path, error: inspect(error) })
       return body
     },
   })
