@@ -112,11 +112,11 @@ function watchForLeak(): void {
   }, settleMs).unref()
 }
 
-/** Contract suites register their tests from the testing package, so those count for whoever imports it. */
+/** In a process of many files, tests of a contract suite count for whoever imports it: they name the suite's file. */
 function hasTests(file: string): boolean {
   return (
     filesWithTests.has(file) ||
-    readFileSync(resolve(repositoryRoot, file), 'utf8').includes('@rivetr/testing')
+    /@rivetr\/testing|\/lib\/testing\//.test(readFileSync(resolve(repositoryRoot, file), 'utf8'))
   )
 }
 
@@ -129,6 +129,7 @@ function report(result: TestResult): void {
   process.send?.({ result } satisfies BatchMessage)
 }
 
-function relative(file: string | undefined): string {
-  return file?.startsWith(repositoryRoot) ? file.slice(repositoryRoot.length) : (file ?? allFiles)
+function relative(file = ''): string {
+  const path = file.startsWith(repositoryRoot) ? file.slice(repositoryRoot.length) : file
+  return files.length === 1 || path === '' ? allFiles : path
 }
