@@ -42,7 +42,9 @@ function install() {
 
 function npm(...args) {
   // npm must not run on node_modules/.bin/node: `ci` deletes it first.
-  const path = (process.env.PATH ?? '').split(delimiter).filter((entry) => !entry.startsWith(join(root, 'node_modules') + sep))
+  const path = (process.env.PATH ?? '')
+    .split(delimiter)
+    .filter((entry) => !entry.startsWith(join(root, 'node_modules') + sep))
   const result = spawnSync('npm', args, {
     cwd: root,
     env: { ...process.env, PATH: path.join(delimiter) },
@@ -66,7 +68,9 @@ async function takeLock() {
     // Only Linux has abstract sockets; elsewhere two installs at once are the user's own to avoid.
     if (error.code !== 'EADDRINUSE') return undefined
     if (Date.now() > giveUpAt) {
-      console.error(`rivetr: another process has been installing into ${root} for ten minutes; end it and try again`)
+      console.error(
+        `rivetr: another process has been installing into ${root} for ten minutes; end it and try again`,
+      )
       process.exit(1)
     }
     await sleep(250)

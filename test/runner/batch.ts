@@ -51,8 +51,9 @@ for await (const event of events) {
   }
 }
 clearTimeout(leakTimer)
-for (const file of files)
-  if (!hasTests(file)) fail(file, 'has tests', 'The file was loaded and registered no test.')
+for (const file of files.filter((name) => !hasTests(name))) {
+  fail(file, 'has tests', 'The file was loaded and registered no test.')
+}
 process.send?.({ done: true } satisfies BatchMessage)
 
 interface EndOfTest {

@@ -96,9 +96,8 @@ function skip(file: string, reason: string): void {
   report.add({ file, title: 'the whole file', outcome: 'skipped', durationMs: 0, detail: reason })
 }
 
-/** Where nobody reads the skipped ones, they may not pass for tested. */
+/** Not when nothing ran; and where nobody reads which were skipped, they may not pass for tested. */
 function passes(): boolean {
-  if (report.count('failed') > 0) return false
-  if (report.count('passed') + report.count('skipped') === 0) return false
+  if (report.count('failed') > 0 || report.count('passed') === 0) return false
   return !(process.env.CI === 'true' && report.count('skipped') > 0)
 }
