@@ -1,0 +1,127 @@
+import {
+  type AnyRoute,
+  type Apps,
+  appChange,
+  appDraft,
+  appSchema,
+  defineRoute,
+  envChange,
+  envEntry,
+  pageOf,
+  pageQuery,
+  type Routes,
+  routeSettings,
+  z,
+} from '@rivetr/sdk'
+
+/** An app by its id or its name. */
+export const appParams = z.object({ id: z.string().max(100) })
+const entries = z.object({ items: z.array(envEntry) })
+const routeList = z.object({ items: z.array(routeSettings) })
+
+export function appRoutes(apps: Apps, routes: Routes): AnyRoute[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/apps',
+      summary: 'All apps',
+      access: 'apps:read',
+      query: pageQuery,
+      returns: pageOf(appSchema),
+      handler: ({ principal, query }) => apps.list(principal, query),
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/api/apps',
+      summary: 'Create an app',
+      access: 'apps:write',
+      body: appDraft,
+      returns: appSchema,
+      status: 201,
+      handler: ({ principal, body }) => apps.create(principal, body),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/apps/:id',
+      summary: 'One app',
+      access: 'apps:read',
+      params: appParams,
+      returns: appSchema,
+      handler: ({ principal, params }) => apps.get(principal, params.id),
+    }),
+    defineRoute({
+      method: 'PUT',
+      path: '/api/apps/:id',
+      summary: 'Change the settings of an app; absent fields stay, null clears',
+      access: 'apps:write',
+      params: appParams,
+      body: appChange,
+      returns: appSchema,
+      handler: ({ principal, params, body }) => apps.update(principal, params.id, body),
+    }),
+    defineRoute({
+      method: 'DELETE',
+      path: '/api/apps/:id',
+      summary: 'Delete an app with everything that was made for it',
+      access: 'apps:write',
+      params: appParams,
+      returns: z.undefined(),
+      status: 204,
+      handler: ({ principal, params }) => apps.remove(principal, params.id) as Promise<undefined>,
+    }),
+    ...envRoutes(apps),
+    ...hostRoutes(routes),
+  ]
+}
+
+function envRoutes(apps: Apps): AnyRoute[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/apps/:id/env',
+      summary: 'The environment of an app; the values of secrets never come back',
+      access: 'apps:read',
+      params: appParams,
+      returns: entries,
+      handler: async ({ principal, params }) => ({ items: await apps.env(principal, params.id) }),
+    }),
+    defineRoute({
+      method: 'PUT',
+      path: '/api/apps/:id/env',
+      summary: 'Set and unset variables; the next deployment brings them',
+      access: 'apps:write',
+      params: appParams,
+      body: envChange,
+      returns: entries,
+      handler: async ({ principal, params, body }) => ({
+        items: await apps.changeEnv(principal, params.id, body),
+      }),
+    }),
+  ]
+}
+
+function hostRoutes(routes: Routes): AnyRoute[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/apps/:id/routes',
+      summary: 'Under which hosts and paths an app answers',
+      access: 'apps:read',
+      params: appParams,
+      returns: routeList,
+      handler: async ({ principal, params }) => ({ items: await routes.list(principal, params.id) }),
+    }),
+    defineRoute({
+      method: 'PUT',
+      path: '/api/apps/:id/routes',
+      summary: 'Replace the routes of an app; answers when the edges have them',
+      access: 'apps:write',
+      params: appParams,
+      body: z.array(routeSettings).max(100),
+      returns: routeList,
+      handler: async ({ principal, params, body }) => ({
+        items: await routes.replace(principal, params.id, body),
+      }),
+    }),
+  ]
+}
