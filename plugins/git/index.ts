@@ -1,5 +1,4 @@
 import { definePlugin, Source, z } from '@rivetr/sdk'
-import { GitSource } from './source.ts'
 
 export default definePlugin({
   name: 'git',
@@ -24,7 +23,8 @@ export default definePlugin({
       .default(30)
       .describe('How long a transfer may be slower than slowestBytesPerSecond'),
   }),
-  setup(ctx) {
+  async setup(ctx) {
+    const { GitSource } = await import('./source.ts')
     ctx.provide(Source, 'git', () => new GitSource({ ...ctx.config, home: ctx.dataDir }))
   },
 })

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { sourceSuite } from '../../lib/testing/suites/source.ts'
+import { sourceSuite } from '@rivetr/testing/suites/source'
 import { GitSource } from './source.ts'
 
 sourceSuite('git (system engine, from files)', {

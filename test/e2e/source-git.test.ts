@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { sourceSuite } from '../../lib/testing/suites/source.ts'
+import { sourceSuite } from '@rivetr/testing/suites/source'
 import { GitSource } from '../../plugins/git/source.ts'
 import { startGitServer } from '../machine/git-server.ts'
 
