@@ -1,0 +1,74 @@
+import { connect, type Socket } from 'node:net'
+import { RivetrError } from '@rivetr/sdk'
+import { readJsonLines } from '../launcher/json-lines.ts'
+import type { Answer, Hello, LauncherCommand } from '../launcher/protocol.ts'
+
+interface Question {
+  resolve(result: unknown): void
+  reject(error: RivetrError): void
+}
+
+/** A connection to the launcher that runs. */
+export class LauncherClient {
+  /** Resolves when the connection has ended: the launcher is gone, or `close` was called. */
+  readonly closed: Promise<void>
+  readonly #socket: Socket
+  readonly #questions = new Map<number, Question>()
+  #nextId = 1
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    readJsonLines(socket, (message) => this.#answered(message as Answer))
+    this.closed = new Promise((resolve) => {
+      socket.once('close', () => {
+        for (const question of this.#questions.values()) question.reject(new LauncherGone())
+        this.#questions.clear()
+        resolve()
+      })
+    })
+  }
+
+  /** Undefined when nobody listens on the socket. */
+  static connect(path: string): Promise<LauncherClient | undefined> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(path)
+      socket.on('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined)
+        else reject(error)
+      })
+      socket.once('connect', () => resolve(new LauncherClient(socket)))
+    })
+  }
+
+  hello(): Promise<Hello> {
+    return this.ask({ do: 'hello' }) as Promise<Hello>
+  }
+
+  /** Rejects with `LauncherGone` when the connection ends first. */
+  ask(command: LauncherCommand): Promise<unknown> {
+    if (this.#socket.destroyed || !this.#socket.writable) return Promise.reject(new LauncherGone())
+    const id = this.#nextId++
+    return new Promise((resolve, reject) => {
+      this.#questions.set(id, { resolve, reject })
+      this.#socket.write(`${JSON.stringify({ id, ...command })}\n`)
+    })
+  }
+
+  close(): void {
+    this.#socket.destroy()
+  }
+
+  #answered({ id, result, error }: Answer): void {
+    const question = this.#questions.get(id)
+    this.#questions.delete(id)
+    if (error === undefined) question?.resolve(result)
+    else question?.reject(new RivetrError(error.code, error.message))
+  }
+}
+
+/** The launcher ended, or the connection to it did. */
+export class LauncherGone extends RivetrError {
+  constructor() {
+    super('unavailable', "the proxy's launcher is gone; a new one is being started")
+  }
+}

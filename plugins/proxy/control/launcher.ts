@@ -1,0 +1,122 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync, renameSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { isDeepStrictEqual } from 'node:util'
+import { type Logger, RivetrError } from '@rivetr/sdk'
+import { type LauncherSettings, protocol } from '../launcher/protocol.ts'
+import { LauncherClient } from './launcher-client.ts'
+import { listenAndPass } from './listening-socket.ts'
+
+/** Linux takes no longer path for a unix socket (sockaddr_un has 108 bytes, the last is NUL). */
+const longestSocketPath = 107
+const startLimitMs = 15_000
+const connectPauseMs = 25
+/** A log of this size is put aside when the next launcher starts. */
+const longestLogBytes = 4 * 1024 * 1024
+
+const launcherFile = fileURLToPath(new URL('../launcher/main.ts', import.meta.url))
+
+export interface RunningLauncher {
+  readonly client: LauncherClient
+  readonly port: number
+  readonly address: string
+}
+
+/**
+ * A connection to a launcher with these settings: the one that runs, or its successor, or a new one.
+ *
+ * - Same settings and release: it is adopted as it is.
+ * - Same port: it hands its listening socket to a successor, and drains once that one serves. No connection is lost.
+ * - Another port, or another protocol: it is stopped, and a new one is started. On the old port that is a short gap.
+ */
+export async function connectLauncher(
+  settings: LauncherSettings,
+  signal: AbortSignal,
+  log: Logger,
+): Promise<RunningLauncher> {
+  checkSocketPath(settings.socket)
+  const running = await LauncherClient.connect(settings.socket)
+  if (running === undefined) return start(settings, signal, log)
+  const hello = await running.hello()
+  const bound = { address: hello.settings.address, port: hello.settings.port }
+  if (hello.protocol === protocol) {
+    const wanted = settings.port === 0 ? { ...settings, ...bound } : { ...settings, address: bound.address }
+    if (isDeepStrictEqual(hello.settings, JSON.parse(JSON.stringify(wanted)))) {
+      log.info('found the launcher of the proxy running', { pid: hello.pid, port: bound.port })
+      return { client: running, ...bound }
+    }
+    if (wanted.port === bound.port) {
+      log.info('the launcher hands over to one of these settings', { pid: hello.pid, port: bound.port })
+      await running.ask({
+        do: 'supersede',
+        program: process.execPath,
+        launcher: launcherFile,
+        settings: wanted,
+      })
+      const successor = await waitForLauncher(settings, signal)
+      await successor.ask({ do: 'ready' })
+      running.close() // which is what the old one waits for
+      return { client: successor, ...bound }
+    }
+  }
+  log.info('the launcher that runs has another port; it is stopped', { pid: hello.pid, port: bound.port })
+  await running.ask({ do: 'stop' })
+  return start(settings, signal, log)
+}
+
+async function start(settings: LauncherSettings, signal: AbortSignal, log: Logger): Promise<RunningLauncher> {
+  mkdirSync(settings.folder, { recursive: true, mode: 0o700 })
+  let bound = { address: settings.address, port: settings.port }
+  await listenAndPass(settings.address, settings.port, signal, (listenFd, at) => {
+    bound = at
+    const logFd = openLog(settings.folder)
+    const child = spawn(process.execPath, [launcherFile, JSON.stringify({ ...settings, ...bound })], {
+      cwd: '/',
+      // Types are stripped once and cached: without the compiler a launcher takes 44 MiB instead of 61.
+      env: { NODE_COMPILE_CACHE: join(settings.folder, 'compile-cache') },
+      detached: true,
+      stdio: ['ignore', logFd, logFd, listenFd],
+    })
+    child.on('error', (error) => log.error('the launcher cannot be started', { error: error.message }))
+    child.unref()
+    closeSync(logFd)
+  })
+  const client = await waitForLauncher(settings, signal)
+  const { pid } = await client.hello()
+  log.info('started the launcher of the proxy', { pid, ...bound })
+  return { client, ...bound }
+}
+
+async function waitForLauncher(settings: LauncherSettings, signal: AbortSignal): Promise<LauncherClient> {
+  const giveUpAtMs = performance.now() + startLimitMs
+  while (performance.now() < giveUpAtMs) {
+    const client = await LauncherClient.connect(settings.socket)
+    if (client !== undefined) return client
+    await sleep(connectPauseMs, undefined, { signal })
+  }
+  throw new RivetrError(
+    'unavailable',
+    `the proxy's launcher did not come up within ${startLimitMs} ms; see ${logFile(settings.folder)}`,
+  )
+}
+
+function checkSocketPath(path: string): void {
+  if (Buffer.byteLength(path) <= longestSocketPath) return
+  throw new RivetrError(
+    'data_unusable',
+    `the path of the launcher's socket is longer than the ${longestSocketPath} bytes that the system takes: ${path}; use a data folder with a shorter path`,
+  )
+}
+
+function logFile(folder: string): string {
+  return join(folder, 'launcher.log')
+}
+
+function openLog(folder: string): number {
+  const file = logFile(folder)
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > longestLogBytes)
+    renameSync(file, `${file}.old`)
+  return openSync(file, 'a', 0o600)
+}

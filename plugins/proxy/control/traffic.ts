@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type Logger,
+  messageOf,
+  RivetrError,
+  type RouteTable,
+  type Traffic,
+  type TrafficStats,
+} from '@rivetr/sdk'
+import type { LauncherCommand, LauncherSettings, TableText } from '../launcher/protocol.ts'
+import { connectLauncher, type RunningLauncher } from './launcher.ts'
+import { LauncherGone } from './launcher-client.ts'
+
+/** How long a command may take altogether, a new launcher included. */
+const commandLimitMs = 20_000
+/** Between attempts to start a launcher again. */
+const firstPauseMs = 100
+const longestPauseMs = 10_000
+
+/**
+ * Traffic through the launcher's edges. When the launcher dies, a new one is started and given the last table.
+ * It waits on real time, not on the Clock: what it waits for are processes.
+ */
+export class EdgeTraffic implements Traffic {
+  #running: Promise<RunningLauncher>
+  #last: TableText | undefined
+  readonly #stopped = new AbortController()
+  readonly #settings: LauncherSettings
+  readonly #log: Logger
+
+  constructor(settings: LauncherSettings, log: Logger) {
+    this.#settings = settings
+    this.#log = log
+    const notStarted = new RivetrError('unavailable', 'the proxy has not been started')
+    this.#running = Promise.reject(notStarted)
+    this.#running.catch(() => undefined)
+  }
+
+  /** Connects to the launcher that runs, or starts one. Errors: `unavailable`, e.g. a port that is in use. */
+  async start(): Promise<void> {
+    this.#running = connectLauncher(this.#settings, this.#stopped.signal, this.#log)
+    this.#watch(await this.#running)
+  }
+
+  /** Leaves launcher and edges running. */
+  async disconnect(): Promise<void> {
+    this.#stopped.abort()
+    const running = await this.#running.catch(() => undefined)
+    running?.client.close()
+    await running?.client.closed
+  }
+
+  /** Ends launcher and edges: they stop accepting and finish what is in flight. Resolves when they are gone. */
+  async stopAll(): Promise<void> {
+    this.#stopped.abort()
+    const running = await this.#running.catch(() => undefined)
+    await running?.client.ask({ do: 'stop' }).catch(() => undefined) // gone already
+    await running?.client.closed
+  }
+
+  /** Where the edges listen. */
+  async bound(): Promise<{ address: string; port: number }> {
+    const { address, port } = await this.#running
+    return { address, port }
+  }
+
+  async apply(table: RouteTable, epoch: number, generation: number): Promise<void> {
+    const next = { epoch, generation, text: JSON.stringify(table) }
+    this.#last = next
+    await this.#ask({ do: 'apply', table: next })
+  }
+
+  async hold(app: string, limitMs: number): Promise<void> {
+    await this.#ask({ do: 'hold', app, limitMs })
+  }
+
+  async release(app: string): Promise<void> {
+    await this.#ask({ do: 'release', app })
+  }
+
+  async stats(): Promise<TrafficStats> {
+    return (await this.#ask({ do: 'stats' })) as TrafficStats
+  }
+
+  async #ask(command: LauncherCommand): Promise<unknown> {
+    const limit = AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(commandLimitMs)])
+    for (;;) {
+      try {
+        const { client } = await abortable(this.#running, limit)
+        return await abortable(client.ask(command), limit)
+      } catch (error) {
+        if (limit.aborted) {
+          const why = this.#stopped.signal.aborted
+            ? 'it was stopped'
+            : `no answer within ${commandLimitMs} ms`
+          throw new RivetrError('unavailable', `the proxy did not carry out ${command.do}: ${why}`, {
+            cause: error,
+          })
+        }
+        // Every command may be given twice, and #watch is about to replace #running.
+        if (!(error instanceof LauncherGone)) throw error
+        await sleep(firstPauseMs)
+      }
+    }
+  }
+
+  #watch({ client }: RunningLauncher): void {
+    void client.closed.then(() => {
+      if (this.#stopped.signal.aborted) return
+      this.#log.warn('the launcher of the proxy is gone; starting another')
+      this.#running = this.#revive()
+      this.#running.then(
+        (running) => this.#watch(running),
+        () => undefined, // stopped meanwhile
+      )
+    })
+  }
+
+  async #revive(): Promise<RunningLauncher> {
+    const { signal } = this.#stopped
+    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+      try {
+        const running = await connectLauncher(this.#settings, signal, this.#log)
+        if (this.#last !== undefined) await running.client.ask({ do: 'apply', table: this.#last })
+        return running
+      } catch (error) {
+        signal.throwIfAborted()
+        this.#log.error('cannot start the launcher of the proxy; trying again', {
+          error: messageOf(error),
+          afterMs: pauseMs,
+        })
+        await sleep(pauseMs, undefined, { signal })
+      }
+    }
+  }
+}
+
+function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) return onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}

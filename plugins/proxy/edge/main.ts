@@ -1,0 +1,90 @@
+/**
+ * An edge: serves clients from the table that the launcher gives it, and asks nobody for anything. It ends when it is
+ * drained, and when the launcher is gone: then the sockets must be free for the next one.
+ */
+import { flushCompileCache } from 'node:module'
+import { log } from '../launcher/log.ts'
+import {
+  type EdgeCommand,
+  type EdgeSettings,
+  type EdgeStats,
+  type Loaded,
+  listenFd,
+  type Numbered,
+  type TableText,
+} from '../launcher/protocol.ts'
+import { Holds } from './holds.ts'
+import { Listener } from './listener.ts'
+import { dropPrivileges } from './privileges.ts'
+import { saveSnapshot } from './snapshot.ts'
+import { Table } from './table.ts'
+
+process.title = 'rivetr-edge'
+const settings = JSON.parse(process.argv[2] ?? '') as EdgeSettings
+const table = new Table(settings)
+const holds = new Holds()
+let lastTaken: Promise<void> = Promise.resolve()
+const listener = new Listener(settings, table, holds)
+
+process.on('message', (command: Numbered<EdgeCommand>) => void answer(command))
+process.on('disconnect', () => void end(settings.drainMs, 'the launcher is gone'))
+process.on('SIGTERM', () => void end(settings.drainMs, 'SIGTERM'))
+
+flushCompileCache()
+await dropPrivileges()
+process.send?.({ loaded: true } satisfies Loaded)
+
+async function answer(command: Numbered<EdgeCommand>): Promise<void> {
+  const reply = await run(command).then(
+    (result) => ({ id: command.id, result }),
+    (error: Error) => {
+      log('a command failed', { command: command.do, error: error.stack })
+      return { id: command.id, error: { code: 'internal', message: error.message } }
+    },
+  )
+  if (process.connected) process.send?.(reply)
+}
+
+async function run(command: EdgeCommand): Promise<true | EdgeStats> {
+  switch (command.do) {
+    case 'serve':
+      for (const { app, limitMs } of command.holds) holds.hold(app, limitMs)
+      if (command.table !== undefined) await take(command.table)
+      await listener.listen({ fd: listenFd })
+      return true
+    case 'apply':
+      await take(command.table)
+      return true
+    case 'hold':
+      holds.hold(command.app, command.limitMs)
+      return true
+    case 'release':
+      holds.release(command.app)
+      return true
+    case 'stats':
+      return { inFlight: table.inFlight(), requests: listener.requests }
+    case 'ping':
+      return true
+    case 'drain':
+      void end(command.limitMs, 'drained')
+      return true
+  }
+}
+
+/** One table after the other. Written down first: what an edge serves, its successor can serve. */
+function take(next: TableText): Promise<void> {
+  const taken = lastTaken.then(async () => {
+    const data = JSON.parse(next.text)
+    await saveSnapshot(next)
+    table.replace(data)
+  })
+  lastTaken = taken.catch(() => undefined) // whoever sent the table is told
+  return taken
+}
+
+async function end(limitMs: number, reason: string): Promise<void> {
+  log('the edge drains', { reason })
+  holds.releaseAll()
+  await listener.drain(limitMs)
+  process.exit(0)
+}

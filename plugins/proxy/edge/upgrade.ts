@@ -1,0 +1,58 @@
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { createProxyServer } from 'http-proxy-3'
+import type { Endpoint } from './endpoint.ts'
+import { isHopByHop, namedInConnection } from './fields.ts'
+import { isReplaced } from './forward.ts'
+import type { ForwardingFields } from './forwarding.ts'
+
+/** A WebSocket on its way to an endpoint. */
+export interface Upgrade {
+  readonly req: IncomingMessage
+  readonly socket: Socket
+  readonly head: Buffer
+  readonly endpoint: Endpoint
+  readonly path: string
+  readonly authority: string
+  readonly requestId: string
+  readonly forwarding: ForwardingFields
+  readonly connectTimeoutMs: number
+}
+
+const proxy = createProxyServer({})
+
+/** RFC 9110 §7.8: any other protocol is ignored, and the request answered as plain HTTP. */
+export function isWebSocket(req: IncomingMessage): boolean {
+  return req.method === 'GET' && req.headers.upgrade?.toLowerCase() === 'websocket'
+}
+
+/** Carries the upgrade to the endpoint; `onError` is called when the endpoint could not be reached. */
+export function upgrade(request: Upgrade, onError: () => void): void {
+  const { req, socket, head, endpoint, path } = request
+  prepareFields(request)
+  req.url = path
+  const target = { protocol: 'http:', host: endpoint.address, port: endpoint.port }
+  proxy.ws(
+    req,
+    socket,
+    head,
+    { target, toProxy: true, connectTimeout: request.connectTimeoutMs } as never,
+    onError,
+  )
+}
+
+function prepareFields({ req, authority, requestId, forwarding }: Upgrade): void {
+  const named = namedInConnection(req.headers.connection ?? '')
+  for (const name of Object.keys(req.headers)) {
+    if (name === 'connection' || name === 'upgrade') continue
+    if (isHopByHop(name, named) || isReplaced(name)) delete req.headers[name]
+  }
+  Object.assign(req.headers, {
+    host: authority,
+    connection: 'Upgrade',
+    'x-forwarded-for': forwarding.for,
+    'x-forwarded-proto': forwarding.proto,
+    'x-forwarded-host': forwarding.host,
+    'x-request-id': requestId,
+  })
+}
