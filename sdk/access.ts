@@ -19,7 +19,12 @@ export interface Resource {
   readonly id?: string | undefined
 }
 
-export const anonymous: Principal = Object.freeze({ kind: 'anonymous', id: 'anonymous', name: 'anonymous', scopes: [] })
+export const anonymous: Principal = Object.freeze({
+  kind: 'anonymous',
+  id: 'anonymous',
+  name: 'anonymous',
+  scopes: [],
+})
 
 /**
  * For work that no person asked for at that moment (a webhook, a schedule, recovery). Never in a route's handler:

@@ -5,7 +5,11 @@ type Shape = z.ZodType
 type Out<T extends Shape | undefined> = T extends Shape ? z.output<T> : undefined
 
 /** What a handler gets: everything already checked against the route's shapes. */
-export interface RouteRequest<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined> {
+export interface RouteRequest<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+> {
   /** `anonymous` on public routes when nobody signed in. */
   readonly principal: Principal
   readonly params: Out<Params>
@@ -41,7 +45,12 @@ export class Reply<T> {
   }
 }
 
-interface RouteTerms<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape> {
+interface RouteTerms<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+  Returns extends Shape,
+> {
   method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   /** Whole path with `:name` parts: `/api/apps/:id`. */
   path: string
@@ -60,15 +69,23 @@ interface RouteTerms<Params extends Shape | undefined, Query extends Shape | und
   status?: 200 | 201 | 202 | 204
 }
 
-export interface DataRoute<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape>
-  extends RouteTerms<Params, Query, Body, Returns> {
+export interface DataRoute<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+  Returns extends Shape,
+> extends RouteTerms<Params, Query, Body, Returns> {
   stream?: false
   handler(request: RouteRequest<Params, Query, Body>): Promise<z.input<Returns> | Reply<z.input<Returns>>>
 }
 
 /** Answers `{ items }` as JSON, or one server-sent event per item (its `id` is the item's `seq`) where the client asks for that. */
-export interface StreamRoute<Params extends Shape | undefined, Query extends Shape | undefined, Body extends Shape | undefined, Returns extends Shape>
-  extends RouteTerms<Params, Query, Body, Returns> {
+export interface StreamRoute<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+  Returns extends Shape,
+> extends RouteTerms<Params, Query, Body, Returns> {
   stream: true
   handler(request: RouteRequest<Params, Query, Body>): AsyncIterable<z.input<Returns>>
 }

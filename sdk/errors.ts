@@ -65,7 +65,11 @@ export class RivetrError extends Error {
 
   /** True for an error of ours with this code, also when it comes from another copy of the sdk. */
   static is(error: unknown, code?: ErrorCode): error is RivetrError {
-    return error instanceof Error && error.name === 'RivetrError' && (code === undefined || (error as RivetrError).code === code)
+    return (
+      error instanceof Error &&
+      error.name === 'RivetrError' &&
+      (code === undefined || (error as RivetrError).code === code)
+    )
   }
 }
 

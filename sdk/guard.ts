@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import { RivetrError, messageOf } from './errors.ts'
+import { messageOf, RivetrError } from './errors.ts'
 import { type HookName, hooks } from './hooks.ts'
 
 /** A notice is muted after so many failures in a row. */
@@ -29,7 +29,11 @@ type AnyTap = (...args: unknown[]) => unknown
  * Wraps a tap so that it is named, timed, bounded, counted, and judged by its hook's policy. Every tap runs inside one.
  * The result is always a promise: of `undefined` when the scope is closed, the notice is muted, or an answer failed.
  */
-export function guardTap(hook: HookName, tap: AnyTap, owner: GuardOwner): { run: (...args: unknown[]) => Promise<unknown>; stats: TapStats } {
+export function guardTap(
+  hook: HookName,
+  tap: AnyTap,
+  owner: GuardOwner,
+): { run: (...args: unknown[]) => Promise<unknown>; stats: TapStats } {
   const { policy, shape, limitMs, verdicts } = hooks[hook]
   const stats: TapStats = { hook, calls: 0, errors: 0, totalMs: 0, muted: false }
   let failuresInARow = 0
@@ -61,15 +65,24 @@ export function guardTap(hook: HookName, tap: AnyTap, owner: GuardOwner): { run:
 /** The error of a provider's method, named after plugin and method. Our own errors pass as they are. */
 export function providerError(plugin: string, method: string, error: unknown): RivetrError {
   if (RivetrError.is(error)) return error
-  return new RivetrError('plugin_failed', `plugin ${plugin} failed in ${method}: ${messageOf(error)}`, { cause: error, details: { plugin, method } })
+  return new RivetrError('plugin_failed', `plugin ${plugin} failed in ${method}: ${messageOf(error)}`, {
+    cause: error,
+    details: { plugin, method },
+  })
 }
 
 function refusal(hook: HookName, plugin: string, error: unknown): RivetrError {
   if (error instanceof Error && error.name === 'AbortError') {
-    return new RivetrError('cancelled', `${hook} of plugin ${plugin} was cancelled`, { cause: error, details: { plugin, hook } })
+    return new RivetrError('cancelled', `${hook} of plugin ${plugin} was cancelled`, {
+      cause: error,
+      details: { plugin, hook },
+    })
   }
   const inner = RivetrError.is(error) ? error.details : {}
-  return new RivetrError('refused', `plugin ${plugin} refused (${hook}): ${messageOf(error)}`, { cause: error, details: { ...inner, plugin, hook } })
+  return new RivetrError('refused', `plugin ${plugin} refused (${hook}): ${messageOf(error)}`, {
+    cause: error,
+    details: { ...inner, plugin, hook },
+  })
 }
 
 function checkVerdict(result: unknown, verdicts: readonly string[]): void {
@@ -77,14 +90,23 @@ function checkVerdict(result: unknown, verdicts: readonly string[]): void {
   const verdict = (result as { verdict?: unknown } | null)?.verdict
   if (typeof verdict === 'string' && verdicts.includes(verdict)) return
   const allowed = verdicts.length > 0 ? `${verdicts.join(' or ')}, or nothing` : 'nothing'
-  throw new TypeError(`its tap returned ${JSON.stringify(result)}; this hook takes ${allowed} (throw to refuse)`)
+  throw new TypeError(
+    `its tap returned ${JSON.stringify(result)}; this hook takes ${allowed} (throw to refuse)`,
+  )
 }
 
-async function withDeadline(work: Promise<unknown>, limitMs: number | 'step', args: unknown[], clock: Clock): Promise<unknown> {
+async function withDeadline(
+  work: Promise<unknown>,
+  limitMs: number | 'step',
+  args: unknown[],
+  clock: Clock,
+): Promise<unknown> {
   if (limitMs === 'step') return untilAborted(work, signalOf(args))
   let takeBack: () => void = () => undefined
   const late = new Promise<never>((_, reject) => {
-    takeBack = clock.after(limitMs, () => reject(new RivetrError('timed_out', `did not answer within ${limitMs} ms`)))
+    takeBack = clock.after(limitMs, () =>
+      reject(new RivetrError('timed_out', `did not answer within ${limitMs} ms`)),
+    )
   })
   try {
     return await Promise.race([untilAborted(work, signalOf(args)), late])

@@ -1,11 +1,23 @@
 import type { Principal } from './access.ts'
-import type { RunSpec } from './model/deployment.ts'
-import type {
-  ActionAudited, AppEvent, AppValidatePayload, AuthenticatePayload, AuthorizePayload, BackupPayload, CertificatePayload,
-  DeployFailedPayload, DeployPayload, Env, HealthChangedPayload, HealthCheckPayload, HealthVeto, PushEvent, StateChangedPayload,
-} from './payloads.ts'
 import type { App } from './model/app.ts'
-import type { Replica } from './model/deployment.ts'
+import type { Replica, RunSpec } from './model/deployment.ts'
+import type {
+  ActionAudited,
+  AppEvent,
+  AppValidatePayload,
+  AuthenticatePayload,
+  AuthorizePayload,
+  BackupPayload,
+  CertificatePayload,
+  DeployFailedPayload,
+  DeployPayload,
+  Env,
+  HealthChangedPayload,
+  HealthCheckPayload,
+  HealthVeto,
+  PushEvent,
+  StateChangedPayload,
+} from './payloads.ts'
 import type { TableRoute } from './providers/traffic.ts'
 import { token } from './token.ts'
 
@@ -68,10 +80,22 @@ function gate<Payload>(terms: Terms): Hook<[Payload], never> {
   return Object.freeze({ policy: 'gate', shape: 'series', limitMs: 60_000, verdicts: [], ...terms })
 }
 function waitingGate<Payload>(terms: Terms): Hook<[Payload], Wait> {
-  return Object.freeze({ policy: 'gate', shape: 'series', limitMs: 60_000, verdicts: ['wait'] as const, ...terms })
+  return Object.freeze({
+    policy: 'gate',
+    shape: 'series',
+    limitMs: 60_000,
+    verdicts: ['wait'] as const,
+    ...terms,
+  })
 }
 function skippingGate<Payload>(terms: Terms): Hook<[Payload], Skip> {
-  return Object.freeze({ policy: 'gate', shape: 'series', limitMs: 60_000, verdicts: ['skip'] as const, ...terms })
+  return Object.freeze({
+    policy: 'gate',
+    shape: 'series',
+    limitMs: 60_000,
+    verdicts: ['skip'] as const,
+    ...terms,
+  })
 }
 function waterfall<Value, Context>(terms: Terms): Hook<[Value, Context], Value> {
   return Object.freeze({ policy: 'gate', shape: 'waterfall', limitMs: 60_000, verdicts: [], ...terms })
@@ -89,7 +113,11 @@ export const hooks = Object.freeze({
   kernelReady: notice<{ readonly plugins: readonly string[] }>({ scripts: 'admin' }),
   /** The kernel ends; awaited, for 10 s at most. */
   kernelStop: notice<{ readonly reason: string }>({ scripts: 'admin', limitMs: 10_000 }),
-  pluginFailed: notice<{ readonly plugin: string; readonly phase: string; readonly error: { code: string; message: string } }>({ scripts: 'admin' }),
+  pluginFailed: notice<{
+    readonly plugin: string
+    readonly phase: string
+    readonly error: { code: string; message: string }
+  }>({ scripts: 'admin' }),
 
   /** Before an app is saved. */
   appValidate: gate<AppValidatePayload>({ scripts: 'admin' }),
@@ -106,7 +134,9 @@ export const hooks = Object.freeze({
   /** The source is there. */
   preBuild: gate<DeployPayload>({ scripts: 'app', limitMs: 'step' }),
   /** Before the release is saved; `for` says whether the values go into the build or into the run. */
-  envResolve: waterfall<Env, { readonly deploy: DeployPayload; readonly for: 'build' | 'run' }>({ scripts: 'admin' }),
+  envResolve: waterfall<Env, { readonly deploy: DeployPayload; readonly for: 'build' | 'run' }>({
+    scripts: 'admin',
+  }),
   /** Before the release is saved, per process. */
   specResolve: waterfall<RunSpec, DeployPayload>({ scripts: 'admin' }),
   /** The release is saved. */
@@ -114,9 +144,14 @@ export const hooks = Object.freeze({
   preStart: gate<DeployPayload>({ scripts: 'admin', limitMs: 'step' }),
   postStart: notice<DeployPayload>({ scripts: 'app' }),
   /** Before the commit point. */
-  preSwitch: waitingGate<DeployPayload & { readonly current?: { readonly release: number } | undefined }>({ scripts: 'app', limitMs: 'step' }),
+  preSwitch: waitingGate<DeployPayload & { readonly current?: { readonly release: number } | undefined }>({
+    scripts: 'app',
+    limitMs: 'step',
+  }),
   /** The new release serves; the old one has yet to drain. */
-  postDeploy: notice<DeployPayload & { readonly previous?: { readonly release: number } | undefined }>({ scripts: 'app' }),
+  postDeploy: notice<DeployPayload & { readonly previous?: { readonly release: number } | undefined }>({
+    scripts: 'app',
+  }),
   /** After everything of the failed deployment was cleaned. */
   deployFailed: notice<DeployFailedPayload>({ scripts: 'app' }),
   /** Every transition, after its commit. */
@@ -125,21 +160,36 @@ export const hooks = Object.freeze({
   /** After a probe; may only veto. */
   healthCheck: answer<HealthCheckPayload, HealthVeto>('bail', { scripts: 'app' }),
   healthChanged: notice<HealthChangedPayload>({ scripts: 'app' }),
-  replicaExited: notice<{ readonly app: App; readonly replica: Replica; readonly exitCode: number; readonly oom: boolean }>({ scripts: 'app' }),
+  replicaExited: notice<{
+    readonly app: App
+    readonly replica: Replica
+    readonly exitCode: number
+    readonly oom: boolean
+  }>({ scripts: 'app' }),
 
   /** Whenever the table is computed, per route. */
   routeResolve: waterfall<TableRoute, { readonly app: App }>({ scripts: 'app' }),
   /** After all edges acknowledged. Each is `host/path`. */
-  routesChanged: notice<{ readonly added: readonly string[]; readonly removed: readonly string[] }>({ scripts: 'admin' }),
+  routesChanged: notice<{ readonly added: readonly string[]; readonly removed: readonly string[] }>({
+    scripts: 'admin',
+  }),
 
-  preCertIssue: gate<{ readonly hosts: readonly string[]; readonly reason: string; readonly challenge: string }>({ scripts: 'admin' }),
+  preCertIssue: gate<{
+    readonly hosts: readonly string[]
+    readonly reason: string
+    readonly challenge: string
+  }>({ scripts: 'admin' }),
   certIssued: notice<CertificatePayload>({ scripts: 'admin' }),
   certExpiring: notice<CertificatePayload>({ scripts: 'admin' }),
   certFailed: notice<CertificatePayload>({ scripts: 'admin' }),
 
   preBackup: gate<BackupPayload>({ scripts: 'none', limitMs: 'step' }),
-  backupCollect: gate<BackupPayload & { readonly add: (name: string, bytes: AsyncIterable<Uint8Array>) => Promise<void> }>({ scripts: 'none', limitMs: 'step' }),
-  backupRestore: gate<BackupPayload & { readonly read: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined> }>({ scripts: 'none', limitMs: 'step' }),
+  backupCollect: gate<
+    BackupPayload & { readonly add: (name: string, bytes: AsyncIterable<Uint8Array>) => Promise<void> }
+  >({ scripts: 'none', limitMs: 'step' }),
+  backupRestore: gate<
+    BackupPayload & { readonly read: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined> }
+  >({ scripts: 'none', limitMs: 'step' }),
   postBackup: notice<BackupPayload>({ scripts: 'admin' }),
   postRestore: notice<BackupPayload>({ scripts: 'admin' }),
 
@@ -158,7 +208,9 @@ type ResultOf<N extends HookName> = (typeof hooks)[N] extends Hook<never, infer 
 /** What a tap of this hook looks like. `undefined` means "no opinion", for every hook. */
 export type Tap<N extends HookName> = (...args: ArgsOf<N>) => Awaitable<ResultOf<N> | undefined>
 
-type NamesOf<P extends Policy> = { [N in HookName]: (typeof hooks)[N]['policy'] extends P ? N : never }[HookName]
+type NamesOf<P extends Policy> = {
+  [N in HookName]: (typeof hooks)[N]['policy'] extends P ? N : never
+}[HookName]
 
 /** Fires hooks. A plugin that fires some requires `hooks`. */
 export interface Hooks {

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 
-const tokenReference = z.string().regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)?$/, 'a token such as "secrets" or "runtime:docker"')
+const tokenReference = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]*(:[a-z][a-z0-9-]*)?$/, 'a token such as "secrets" or "runtime:docker"')
 
 /** What a plugin may reach of the world; shown before it is installed. */
 export const permissions = ['process:spawn', 'net:listen', 'net:connect', 'fs:data', 'secrets:read'] as const

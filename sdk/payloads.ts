@@ -1,7 +1,17 @@
-import type { Principal, Resource, Action } from './access.ts'
+import type { Action, Principal, Resource } from './access.ts'
 import type { LineSink } from './log.ts'
 import type { App, AppDraft } from './model/app.ts'
-import type { Commit, Deployment, DeploymentState, Release, Replica, ReplicaState, RunSpec, Step, TriggerKind } from './model/deployment.ts'
+import type {
+  Commit,
+  Deployment,
+  DeploymentState,
+  Release,
+  Replica,
+  ReplicaState,
+  RunSpec,
+  Step,
+  TriggerKind,
+} from './model/deployment.ts'
 import type { SourceTree } from './providers/builder.ts'
 import type { ProbeResult } from './providers/health-probe.ts'
 import type { WebhookEvent } from './providers/webhook-provider.ts'

@@ -113,7 +113,14 @@ export interface Schedules {
 }
 export const Schedules = token<Schedules>('schedules')
 
-export type PluginState = 'discovered' | 'disabled' | 'loading' | 'configured' | 'running' | 'failed' | 'stopped'
+export type PluginState =
+  | 'discovered'
+  | 'disabled'
+  | 'loading'
+  | 'configured'
+  | 'running'
+  | 'failed'
+  | 'stopped'
 
 export interface PluginInfo {
   readonly name: string
@@ -126,7 +133,13 @@ export interface PluginInfo {
   readonly permissions: readonly string[]
   /** Milliseconds each phase took. */
   readonly phases: Readonly<Record<string, number>>
-  readonly taps: readonly { readonly hook: string; readonly calls: number; readonly errors: number; readonly muted: boolean; readonly totalMs: number }[]
+  readonly taps: readonly {
+    readonly hook: string
+    readonly calls: number
+    readonly errors: number
+    readonly muted: boolean
+    readonly totalMs: number
+  }[]
 }
 
 export interface Plugins {

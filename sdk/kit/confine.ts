@@ -16,7 +16,8 @@ export async function confine(folder: string, path: string): Promise<string> {
     real = await realpath(join(root, path))
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') throw new RivetrError('not_found', `no file ${JSON.stringify(path)}`, { cause: error })
+    if (code === 'ENOENT' || code === 'ENOTDIR')
+      throw new RivetrError('not_found', `no file ${JSON.stringify(path)}`, { cause: error })
     throw outside(path)
   }
   if (!isInside(root, real)) throw outside(path)

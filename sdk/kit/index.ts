@@ -1,3 +1,3 @@
 export { confine, isInside } from './confine.ts'
 export { mask } from './mask.ts'
-export { killGroup, spawn, type SpawnOptions, type SpawnResult } from './spawn.ts'
+export { killGroup, type SpawnOptions, type SpawnResult, spawn } from './spawn.ts'

@@ -92,7 +92,10 @@ export function killGroup(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Cuts a byte stream into lines without ever splitting a UTF-8 character. Returns the flush of what has no line end. */
-function lines(stream: NodeJS.ReadableStream | null, onLine: (text: string, stream?: LogStream) => void): () => void {
+function lines(
+  stream: NodeJS.ReadableStream | null,
+  onLine: (text: string, stream?: LogStream) => void,
+): () => void {
   const decoder = new StringDecoder('utf8')
   let rest = ''
   const cut = () => {
@@ -118,7 +121,16 @@ function lines(stream: NodeJS.ReadableStream | null, onLine: (text: string, stre
   }
 }
 
-const signalNumbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 }
+const signalNumbers: Record<string, number> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGABRT: 6,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGTERM: 15,
+}
 
 function signalNumber(signal: NodeJS.Signals | null): number {
   return signal === null ? 0 : (signalNumbers[signal] ?? 0)

@@ -6,7 +6,9 @@ export const appName = z
   .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'lower-case letters, digits and inner hyphens, at most 63')
 
 /** A provider's name: `docker`, `builder` names and the like. */
-export const providerName = z.string().regex(/^[a-z][a-z0-9-]{0,40}$/, 'lower-case letters, digits and hyphens')
+export const providerName = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,40}$/, 'lower-case letters, digits and hyphens')
 
 /** POSIX names (IEEE Std 1003.1, 8.1). `RIVETR_*` and `PORT` are set by Rivetr. */
 export const envName = z
@@ -25,7 +27,10 @@ export const envValue = z
 const repositoryPath = z
   .string()
   .max(1024)
-  .refine((path) => !path.includes('\0') && !path.startsWith('/') && !path.split('/').includes('..'), 'a path inside the repository')
+  .refine(
+    (path) => !path.includes('\0') && !path.startsWith('/') && !path.split('/').includes('..'),
+    'a path inside the repository',
+  )
 
 /** A git branch (git-check-ref-format): nothing that git could take for an option or a revision expression. */
 export const branchName = z
@@ -33,17 +38,24 @@ export const branchName = z
   .min(1)
   .max(255)
   .refine(
-    (name) => !/^[-/]|[\0-\x20\x7f~^:?*[\\]|\.\.|\/\/|@\{|\.lock(\/|$)|[./]$|(^|\/)\./.test(name) && name !== '@',
+    (name) =>
+      !/^[-/]|[\0-\x20\x7f~^:?*[\\]|\.\.|\/\/|@\{|\.lock(\/|$)|[./]$|(^|\/)\./.test(name) && name !== '@',
     'not a branch name that git allows',
   )
 
 /** A whole commit id: SHA-1 or SHA-256. */
-export const commitId = z.string().regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/, 'a whole commit id (40 or 64 hex digits)')
+export const commitId = z
+  .string()
+  .regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/, 'a whole commit id (40 or 64 hex digits)')
 
 export const sourceSettings = z.strictObject({
   kind: providerName.default('git'),
   /** Where the repository is; the source's provider decides which schemes it takes. */
-  url: z.string().min(1).max(2048).refine((url) => !/[\0-\x20]/.test(url) && !url.startsWith('-'), 'not an address'),
+  url: z
+    .string()
+    .min(1)
+    .max(2048)
+    .refine((url) => !/[\0-\x20]/.test(url) && !url.startsWith('-'), 'not an address'),
   branch: branchName.default('main'),
   /** The folder of the app inside the repository. */
   directory: repositoryPath.optional(),
@@ -54,7 +66,12 @@ export const healthSettings = z.strictObject({
   /** Name of a `HealthProbe`: http, tcp, command. */
   kind: providerName.default('http'),
   /** For http: the path that must answer with a status from 200 to 399. */
-  path: z.string().startsWith('/').max(2048).regex(/^[\x21-\x7e]*$/, 'printable ASCII').default('/'),
+  path: z
+    .string()
+    .startsWith('/')
+    .max(2048)
+    .regex(/^[\x21-\x7e]*$/, 'printable ASCII')
+    .default('/'),
   /** For command: run inside the replica; healthy when it exits with 0. */
   command: z.array(z.string().min(1)).min(1).optional(),
   intervalMs: z.int().min(100).max(300_000).default(1_000),
@@ -68,7 +85,10 @@ export const healthSettings = z.strictObject({
 export type HealthSettings = z.output<typeof healthSettings>
 
 export const limitSettings = z.strictObject({
-  memoryBytes: z.int().min(4 * 1024 * 1024).optional(),
+  memoryBytes: z
+    .int()
+    .min(4 * 1024 * 1024)
+    .optional(),
   /** Cores; 0.5 is half of one. */
   cpus: z.number().min(0.01).max(1024).optional(),
   /** Processes and threads. */
@@ -88,14 +108,20 @@ export const hostName = z
   .string()
   .transform((host) => host.toLowerCase().replace(/\.$/, ''))
   .refine(
-    (host) => host.length <= 253 && /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(host),
+    (host) =>
+      host.length <= 253 &&
+      /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(host),
     'a host name such as shop.example.com, without scheme, port or path',
   )
 
 export const routeSettings = z.strictObject({
   host: hostName,
   /** A path prefix that ends at a segment border; `/` takes every path. */
-  path: z.string().max(1024).regex(/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/, 'a path such as /api').default('/'),
+  path: z
+    .string()
+    .max(1024)
+    .regex(/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/, 'a path such as /api')
+    .default('/'),
 })
 export type RouteSettings = z.output<typeof routeSettings>
 
@@ -105,7 +131,9 @@ const settings = {
   runtime: providerName.optional(),
   source: sourceSettings,
   /** Name of a builder, with options that it understands; absent: the first whose `detect` says yes. */
-  builder: z.strictObject({ kind: providerName.optional(), dockerfile: repositoryPath.optional() }).optional(),
+  builder: z
+    .strictObject({ kind: providerName.optional(), dockerfile: repositoryPath.optional() })
+    .optional(),
   /** The port on which the app listens; it is also told by PORT. On native the port is allotted. */
   port: z.int().min(1).max(65_535).optional(),
   processes: z.record(providerName, processSettings).optional(),

@@ -1,8 +1,19 @@
 import { z } from 'zod'
 
 export const deploymentStates = [
-  'queued', 'waiting', 'fetching', 'building', 'preparing', 'starting', 'checking', 'switching', 'live',
-  'retired', 'failed', 'cancelled', 'superseded',
+  'queued',
+  'waiting',
+  'fetching',
+  'building',
+  'preparing',
+  'starting',
+  'checking',
+  'switching',
+  'live',
+  'retired',
+  'failed',
+  'cancelled',
+  'superseded',
 ] as const
 export type DeploymentState = (typeof deploymentStates)[number]
 
@@ -88,8 +99,12 @@ export interface Release {
 
 /** What a build makes: an image of the engine, or a folder for native. */
 export type Artefact =
-  | { readonly kind: 'oci'; /** Image id (`sha256:…`), the identity. */ readonly image: string }
-  | { readonly kind: 'folder'; /** Absolute path. */ readonly path: string; /** SHA-256 over the tree. */ readonly hash: string }
+  | { readonly kind: 'oci' /** Image id (`sha256:…`), the identity. */; readonly image: string }
+  | {
+      readonly kind: 'folder' /** Absolute path. */
+      readonly path: string /** SHA-256 over the tree. */
+      readonly hash: string
+    }
 
 export type ArtefactKind = Artefact['kind']
 
@@ -101,6 +116,10 @@ export interface RunSpec {
   readonly command?: readonly string[] | undefined
   /** The port on which it listens; absent for a process that takes no traffic. */
   readonly port?: number | undefined
-  readonly limits: { readonly memoryBytes?: number | undefined; readonly cpus?: number | undefined; readonly pids?: number | undefined }
+  readonly limits: {
+    readonly memoryBytes?: number | undefined
+    readonly cpus?: number | undefined
+    readonly pids?: number | undefined
+  }
   readonly stopTimeoutMs: number
 }

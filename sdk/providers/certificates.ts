@@ -20,9 +20,17 @@ export const Certificates = token<Certificates>('certificates')
 
 /** Answers one kind of ACME challenge (RFC 8555 §8; RFC 8737 for tls-alpn-01). */
 export interface ChallengeSolver {
-  present(challenge: { readonly host: string; readonly token: string; readonly keyAuthorization: string }): Promise<void>
+  present(challenge: {
+    readonly host: string
+    readonly token: string
+    readonly keyAuthorization: string
+  }): Promise<void>
   /** Undoes `present`; idempotent. */
-  cleanup(challenge: { readonly host: string; readonly token: string; readonly keyAuthorization: string }): Promise<void>
+  cleanup(challenge: {
+    readonly host: string
+    readonly token: string
+    readonly keyAuthorization: string
+  }): Promise<void>
 }
 
 export const ChallengeSolver = namedToken<ChallengeSolver>('challenge-solver')

@@ -31,7 +31,10 @@ export interface ImageInfo {
  */
 export interface Images {
   build(build: ImageBuild): Promise<ImageInfo>
-  pull(reference: string, options: { readonly onLine: LineSink; readonly signal: AbortSignal }): Promise<ImageInfo>
+  pull(
+    reference: string,
+    options: { readonly onLine: LineSink; readonly signal: AbortSignal },
+  ): Promise<ImageInfo>
   /** By id. Undefined when it is not there. */
   find(id: string): Promise<ImageInfo | undefined>
   /** Images that carry this instance's labels. */

@@ -103,7 +103,11 @@ export interface Runtime {
   logs(replica: string, options: LogOptions): AsyncIterable<LogLine>
   stats(replica: string): Promise<ReplicaStats>
   /** Runs a command inside the replica, with no terminal; `output` holds the first 64 KiB of both streams. */
-  exec(replica: string, command: readonly string[], signal: AbortSignal): Promise<{ exitCode: number; output: string }>
+  exec(
+    replica: string,
+    command: readonly string[],
+    signal: AbortSignal,
+  ): Promise<{ exitCode: number; output: string }>
   /** Starts and ends of replicas, until the signal aborts; reconnects by itself. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
 }

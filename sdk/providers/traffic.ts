@@ -19,7 +19,9 @@ export interface TableRoute {
   /** Response headers to set (a string) or to remove (null). */
   readonly headers?: Readonly<Record<string, string | null>> | undefined
   readonly redirect?: { readonly status: 301 | 302 | 307 | 308; readonly location: string } | undefined
-  readonly respond?: { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: string } | undefined
+  readonly respond?:
+    | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body: string }
+    | undefined
 }
 
 /** Everything that an edge needs; a function of database rows. Exact host before wildcard, then the longest path. */

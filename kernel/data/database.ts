@@ -1,0 +1,186 @@
+import { join } from 'node:path'
+import {
+  type Constructor,
+  type EntityName,
+  type EntitySchema,
+  UniqueConstraintViolationException,
+} from '@mikro-orm/core'
+import { Migrator, Migration as OrmMigration } from '@mikro-orm/migrations'
+import { type EntityManager, MikroORM } from '@mikro-orm/sqlite'
+import {
+  type Database as DatabaseService,
+  type Migration,
+  messageOf,
+  RivetrError,
+  type Rows,
+} from '@rivetr/sdk'
+import { kernelEntities } from './entities/index.ts'
+import { kernelMigrations } from './migrations.ts'
+import { assertOutsideTransaction, asTransaction } from './transaction.ts'
+
+/** What a plugin brings to the database. */
+export interface Tables {
+  readonly plugin: string
+  readonly entities: readonly EntitySchema[]
+  readonly migrations: readonly Migration[]
+}
+
+export class Database implements DatabaseService {
+  readonly #orm: MikroORM
+  readonly rows: Rows
+
+  private constructor(orm: MikroORM) {
+    this.#orm = orm
+    this.rows = rowsOf(() => {
+      assertOutsideTransaction('Database.rows')
+      return orm.em.fork()
+    })
+  }
+
+  /** Opens the file in the folder, or makes it. Errors: `data_unusable` for a corrupt file or one of a newer Rivetr. */
+  static async open(folder: string, tables: readonly Tables[]): Promise<Database> {
+    const file = join(folder, 'rivetr.db')
+    const all = [{ plugin: 'kernel', entities: kernelEntities, migrations: kernelMigrations }, ...tables]
+    const orm = await MikroORM.init({
+      dbName: file,
+      entities: all.flatMap(({ entities }) => [...entities]),
+      extensions: [Migrator],
+      migrations: {
+        migrationsList: all.flatMap(migrationsOf),
+        tableName: 'migrations',
+        snapshot: false,
+        silent: true,
+      },
+    })
+    try {
+      const connection = orm.em.getConnection()
+      const [check] = await connection.execute<{ quick_check: string }[]>('pragma quick_check(1)')
+      if (check?.quick_check !== 'ok') throw new Error(check?.quick_check)
+      await connection.execute('pragma journal_mode = wal')
+      await connection.execute('pragma synchronous = normal')
+      await refuseNewer(orm, file)
+    } catch (error) {
+      await orm.close(true)
+      if (RivetrError.is(error)) throw error
+      throw new RivetrError(
+        'data_unusable',
+        `the database ${file} cannot be read: ${messageOf(error)}; nothing was changed, restore it from a backup`,
+        { cause: error },
+      )
+    }
+    return new Database(orm)
+  }
+
+  /** Runs what is new of one owner: `kernel`, or a plugin, whose failure is its own. */
+  async migrate(owner: string): Promise<void> {
+    const pending = (await this.#orm.migrator.getPending())
+      .map(({ name }) => name)
+      .filter((name) => name.startsWith(`${owner}/`))
+    if (pending.length > 0) await this.#orm.migrator.up({ migrations: pending })
+  }
+
+  transaction<T>(work: (rows: Rows) => Promise<T>): Promise<T> {
+    assertOutsideTransaction('Database.transaction')
+    return this.#orm.em.fork().transactional((em) =>
+      asTransaction(() =>
+        work(
+          rowsOf(() => {
+            em.clear() // rows are what the database says, never what an identity map remembers
+            return em as EntityManager
+          }),
+        ),
+      ),
+    )
+  }
+
+  /** For a plugin: its own entities only. */
+  scopedTo(tables: Tables): DatabaseService {
+    const own = new Set<unknown>(tables.entities)
+    const check = (entity: unknown) => {
+      if (!own.has(entity))
+        throw new RivetrError('forbidden', `plugin ${tables.plugin} may use its own entities only`)
+    }
+    return {
+      rows: checked(this.rows, check),
+      transaction: (work) => this.transaction((rows) => work(checked(rows, check))),
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#orm.close(true)
+  }
+
+  /** What differs between the entities and the tables: empty, or the migrations are wrong. */
+  drift(): Promise<string> {
+    return this.#orm.schema.getUpdateSchemaSQL({ wrap: false })
+  }
+}
+
+/** Whether a write failed because such a row is there already. */
+export function isDuplicate(error: unknown): boolean {
+  return error instanceof UniqueConstraintViolationException
+}
+
+const statements = [
+  'find',
+  'findOne',
+  'count',
+  'insert',
+  'insertMany',
+  'upsert',
+  'nativeUpdate',
+  'nativeDelete',
+] as const
+
+function rowsOf(manager: () => EntityManager): Rows {
+  return Object.fromEntries(
+    statements.map((name) => [
+      name,
+      (...args: unknown[]) => {
+        const em = manager()
+        return (em[name] as (...args: unknown[]) => unknown).apply(em, args)
+      },
+    ]),
+  ) as unknown as Rows
+}
+
+function checked(rows: Rows, check: (entity: unknown) => void): Rows {
+  return Object.fromEntries(
+    statements.map((name) => [
+      name,
+      (entity: EntityName, ...args: unknown[]) => {
+        check(entity)
+        return (rows[name] as (...args: unknown[]) => unknown)(entity, ...args)
+      },
+    ]),
+  ) as unknown as Rows
+}
+
+function migrationsOf({ plugin, migrations }: Tables): { name: string; class: Constructor<OrmMigration> }[] {
+  return migrations.map(({ name, sqlite }) => ({
+    name: `${plugin}/${name}`,
+    class: class extends OrmMigration {
+      up(): void {
+        for (const statement of sqlite) this.addSql(statement)
+      }
+    },
+  }))
+}
+
+/** A database in which a newer Rivetr has worked is left alone: older code would misread it. */
+async function refuseNewer(orm: MikroORM, file: string): Promise<void> {
+  const known = new Set(kernelMigrations.map(({ name }) => `kernel/${name}`))
+  const [table] = await orm.em
+    .getConnection()
+    .execute<unknown[]>(`select 1 from sqlite_master where name = 'migrations'`)
+  if (table === undefined) return
+  const executed = await orm.em.getConnection().execute<{ name: string }[]>('select name from migrations')
+  const newer = executed
+    .map(({ name }) => name)
+    .filter((name) => name.startsWith('kernel/') && !known.has(name))
+  if (newer.length === 0) return
+  throw new RivetrError(
+    'data_unusable',
+    `the database ${file} was made by a newer Rivetr (${newer.join(', ')}); use that version, nothing was changed`,
+  )
+}

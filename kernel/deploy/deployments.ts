@@ -1,0 +1,197 @@
+import { randomUUIDv7 } from 'node:crypto'
+import {
+  type Deployment,
+  type DeploymentRequest,
+  type Deployments,
+  type Page,
+  type PageQuery,
+  type Principal,
+  type Release,
+  RivetrError,
+} from '@rivetr/sdk'
+import { assertMay } from '../data/access.ts'
+import { deploymentViews } from '../data/deployment-view.ts'
+import { DeploymentRow, ReleaseRow } from '../data/entities/index.ts'
+import { pageBy } from '../data/paging.ts'
+import { clean } from './clean.ts'
+import type { DeploymentRecord } from './ledger.ts'
+import type { DeployParts } from './parts.ts'
+import type { Queue } from './queue.ts'
+import { releaseView } from './replica-spec.ts'
+import { finalStates } from './states.ts'
+
+/** Deployments and releases for everyone outside the pipeline. */
+export class DeploymentService implements Deployments {
+  readonly #parts: DeployParts
+  readonly #queue: Queue
+
+  constructor(parts: DeployParts, queue: Queue) {
+    this.#parts = parts
+    this.#queue = queue
+  }
+
+  async request(principal: Principal, app: string, request: DeploymentRequest): Promise<Deployment> {
+    assertMay(principal, 'apps:deploy')
+    const { id } = await this.#parts.apps.get(readerFor(principal), app)
+    const commit =
+      request.commit === undefined
+        ? null
+        : { id: request.commit, ...(request.message === undefined ? {} : { message: request.message }) }
+    return this.#enqueue(principal, id, request, { commit, release: null })
+  }
+
+  async list(principal: Principal, app: string, query: Partial<PageQuery> = {}): Promise<Page<Deployment>> {
+    assertMay(principal, 'apps:read')
+    const { id } = await this.#parts.apps.get(principal, app)
+    const { rows } = this.#parts.database
+    const page = await pageBy(rows, DeploymentRow, { app: id }, query)
+    return { ...page, items: await deploymentViews(rows, page.items) }
+  }
+
+  async get(principal: Principal, id: string): Promise<Deployment> {
+    assertMay(principal, 'apps:read')
+    return this.#parts.ledger.view((await this.#find(principal, id)).id)
+  }
+
+  async rollback(principal: Principal, id: string, requestId?: string): Promise<Deployment> {
+    assertMay(principal, 'apps:deploy')
+    const { app, release: target, commit } = await this.#find(principal, id)
+    const release = target ? await this.#parts.ledger.release(target) : undefined
+    if (release === undefined)
+      throw new RivetrError('conflict', `deployment ${id} made no release, so there is nothing to go back to`)
+    const { liveDeployment } = await this.#parts.ledger.app(app)
+    if (liveDeployment && (await this.#parts.ledger.get(liveDeployment)).release === release.id)
+      throw new RivetrError('conflict', `release v${release.number} is live already`)
+    await this.#assertThere(app, release.artefact, release.number)
+    return this.#enqueue(
+      principal,
+      app,
+      { kind: 'rollback', reason: `back to v${release.number}`, requestId },
+      { commit: commit ?? null, release: release.id },
+    )
+  }
+
+  async cancel(principal: Principal, id: string): Promise<Deployment> {
+    assertMay(principal, 'apps:deploy')
+    const { state } = await this.#find(principal, id)
+    const { ledger } = this.#parts
+    if (state === 'cancelled') return ledger.view(id)
+    if (state === 'switching')
+      throw new RivetrError(
+        'conflict',
+        'traffic is being switched; it is too late to cancel, roll back instead',
+      )
+    if (finalStates.includes(state))
+      throw new RivetrError('conflict', `the deployment is ${state}; there is nothing to cancel`)
+    const waited = await ledger.move(id, ['waiting'], 'cancelled', {
+      reason: `cancelled by ${principal.name}`,
+    })
+    if (waited !== undefined) await clean(this.#parts, id)
+    else if (!(await this.#queue.interrupt(id, principal.name)))
+      await ledger.move(id, ['queued'], 'cancelled', { reason: `cancelled by ${principal.name}` })
+    const after = await ledger.view(id)
+    if (after.state !== 'cancelled')
+      throw new RivetrError('conflict', `the deployment is ${after.state}; it was too late to cancel`)
+    return after
+  }
+
+  async promote(principal: Principal, id: string): Promise<Deployment> {
+    assertMay(principal, 'apps:deploy')
+    const { state, promoted, waitsFor } = await this.#find(principal, id)
+    if (state !== 'waiting')
+      throw new RivetrError('conflict', `the deployment is ${state}; only a waiting one can be promoted`)
+    await this.#parts.ledger.move(id, ['waiting'], 'queued', {
+      promoted: waitsFor ? [...promoted, waitsFor] : promoted,
+      reason: null,
+      resumeAt: null,
+    })
+    this.#queue.wake()
+    return this.#parts.ledger.view(id)
+  }
+
+  /** The releases of an app, newest first. */
+  async releases(principal: Principal, app: string): Promise<Release[]> {
+    assertMay(principal, 'apps:read')
+    const { id } = await this.#parts.apps.get(principal, app)
+    return (
+      await this.#parts.database.rows.find(ReleaseRow, { app: id }, { orderBy: { number: 'desc' } })
+    ).map(releaseView)
+  }
+
+  /** A deployment is seen by whoever sees its app. */
+  async #find(principal: Principal, id: string): Promise<DeploymentRecord> {
+    const row = await this.#parts.database.rows.findOne(DeploymentRow, { id })
+    if (row) await this.#parts.apps.get(readerFor(principal), row.app)
+    if (!row) throw new RivetrError('not_found', `no deployment "${id}"`)
+    return row
+  }
+
+  async #assertThere(app: string, artefact: Release['artefact'], number: number): Promise<void> {
+    if (artefact.kind !== 'oci') return
+    const { runtime } = await this.#parts.ledger.app(app)
+    const images = this.#parts.providers.images(runtime)
+    if (images !== undefined && (await images.find(artefact.image)) === undefined) {
+      throw new RivetrError(
+        'conflict',
+        `the image of release v${number} is gone from the engine; deploy its commit again instead`,
+      )
+    }
+  }
+
+  async #enqueue(
+    principal: Principal,
+    app: string,
+    request: DeploymentRequest,
+    what: Pick<DeploymentRecord, 'commit' | 'release'>,
+  ): Promise<Deployment> {
+    const { ledger, database, log } = this.#parts
+    const id = randomUUIDv7()
+    const superseded = await database.transaction(async (rows) => {
+      const older =
+        request.kind === 'push'
+          ? await rows.find(DeploymentRow, { app, trigger: 'push', state: { $in: ['queued', 'waiting'] } })
+          : []
+      const gone: DeploymentRecord[] = []
+      for (const each of older) {
+        if (
+          await ledger.moveIn(rows, each.id, ['queued', 'waiting'], 'superseded', {
+            reason: `superseded by ${id}`,
+          })
+        )
+          gone.push(each)
+      }
+      await rows.insert(DeploymentRow, {
+        id,
+        app,
+        state: 'queued',
+        trigger: request.kind,
+        by: principal.name,
+        triggerReason: request.reason ?? null,
+        ...what,
+        attempt: 1,
+        promoted: [],
+        lastLines: [],
+        requestId: request.requestId ?? null,
+        createdAt: ledger.now(),
+      })
+      return gone
+    })
+    for (const { id: gone, state } of superseded) {
+      await ledger.announce(gone, state, 'superseded')
+      if (state === 'waiting') await clean(this.#parts, gone)
+    }
+    log.info(`deployment ${id} is queued`, {
+      app,
+      deployment: id,
+      trigger: request.kind,
+      requestId: request.requestId,
+    })
+    this.#queue.wake()
+    return ledger.view(id)
+  }
+}
+
+/** Whoever may deploy an app may name it, although its scopes do not let it read. */
+function readerFor(principal: Principal): Principal {
+  return { ...principal, scopes: [...principal.scopes, 'apps:read'] }
+}

@@ -1,0 +1,128 @@
+import { systemPrincipal } from '@rivetr/sdk'
+import { errorFields } from '../host/logger.ts'
+import type { DeploymentRecord } from './ledger.ts'
+import type { DeployParts } from './parts.ts'
+import { runDeployment } from './pipeline.ts'
+import { Interruption, Run } from './run.ts'
+import { retire } from './steps/retire.ts'
+
+interface Turn {
+  readonly deployment: string
+  readonly controller: AbortController
+  readonly ended: Promise<void>
+}
+
+/** One deployment per app at a time, the oldest first. The rows are the queue; this only decides whose turn it is. */
+export class Queue {
+  readonly #parts: DeployParts
+  readonly #turns = new Map<string, Turn>()
+  readonly #retiring = new Set<Promise<void>>()
+  readonly #stopping = new AbortController()
+  #pumping: Promise<void> | undefined
+  #again = false
+  #takeBack: () => void = () => undefined
+
+  constructor(parts: DeployParts) {
+    this.#parts = parts
+  }
+
+  /** Something may be due: called after every change of a row that waits. */
+  wake(): void {
+    if (this.#stopping.signal.aborted) return
+    if (this.#pumping !== undefined) {
+      this.#again = true
+      return
+    }
+    this.#pumping = this.#pump()
+      .catch((error: unknown) => this.#parts.log.error('the queue could not be read', errorFields(error)))
+      .finally(() => {
+        this.#pumping = undefined
+        if (this.#again) {
+          this.#again = false
+          this.wake()
+        }
+      })
+  }
+
+  /** Stops the work of a deployment that has its turn; resolves when it has ended. False: it has none. */
+  async interrupt(deployment: string, by: string): Promise<boolean> {
+    const turn = [...this.#turns.values()].find((each) => each.deployment === deployment)
+    if (turn === undefined) return false
+    turn.controller.abort(new Interruption('cancelled', by))
+    await turn.ended
+    return true
+  }
+
+  /** Lets replicas of an app drain in the background. */
+  retire(app: string): void {
+    const work: Promise<void> = retire(this.#parts, app, this.#stopping.signal)
+      .catch((error: unknown) =>
+        this.#parts.log.error(`old replicas of app ${app} were not retired`, errorFields(error)),
+      )
+      .finally(() => this.#retiring.delete(work))
+    this.#retiring.add(work)
+  }
+
+  /** Ends all work where it is; the rows stay as they are, and the next start goes on from there. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Interruption('stopping'))
+    this.#takeBack()
+    for (const { controller } of this.#turns.values()) controller.abort(new Interruption('stopping'))
+    await Promise.allSettled([
+      this.#pumping,
+      ...[...this.#turns.values()].map(({ ended }) => ended),
+      ...this.#retiring,
+    ])
+  }
+
+  async #pump(): Promise<void> {
+    await this.#resumeDue()
+    for (const row of await this.#parts.ledger.find({ state: 'queued' })) {
+      if (this.#stopping.signal.aborted) return
+      if (!this.#turns.has(row.app)) this.#give(row)
+    }
+  }
+
+  #give(row: DeploymentRecord): void {
+    const controller = new AbortController()
+    const ended = this.#run(row, controller.signal)
+      .catch((error: unknown) => this.#parts.log.error(`deployment ${row.id} broke off`, errorFields(error)))
+      .finally(() => {
+        this.#turns.delete(row.app)
+        this.wake()
+      })
+    this.#turns.set(row.app, { deployment: row.id, controller, ended })
+  }
+
+  async #run(row: DeploymentRecord, signal: AbortSignal): Promise<void> {
+    const { apps, logs, ledger } = this.#parts
+    const app = await apps.get(systemPrincipal('kernel'), row.app)
+    const log = await logs.write(row.id)
+    const run = new Run(
+      { ...this.#parts, log: this.#parts.log.child({ deployment: row.id, requestId: row.requestId }) },
+      row,
+      app,
+      log,
+      signal,
+    )
+    if (row.release) run.release = await ledger.release(row.release)
+    try {
+      await runDeployment(run, this.#stopping.signal)
+    } finally {
+      await log.close()
+    }
+    if ((await ledger.get(row.id)).state === 'live') this.retire(row.app)
+  }
+
+  /** What waits for a time goes back to the queue when it has come. */
+  async #resumeDue(): Promise<void> {
+    const { ledger, clock } = this.#parts
+    this.#takeBack()
+    const waiting = await ledger.find({ state: 'waiting', resumeAt: { $ne: null } })
+    for (const { id, resumeAt } of waiting)
+      if ((resumeAt ?? '') <= ledger.now())
+        await ledger.move(id, ['waiting'], 'queued', { reason: null, resumeAt: null })
+    const next = waiting.map(({ resumeAt }) => Date.parse(resumeAt ?? '')).filter((at) => at > clock.now())
+    if (next.length > 0) this.#takeBack = clock.after(Math.min(...next) - clock.now() + 1, () => this.wake())
+  }
+}

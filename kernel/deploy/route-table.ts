@@ -1,0 +1,103 @@
+import type { App, Clock, Logger, RouteTable, TableRoute, Traffic, Upstream } from '@rivetr/sdk'
+import { appViews } from '../data/app-view.ts'
+import type { Database } from '../data/database.ts'
+import { AppRow, ReplicaRow, RouteRow } from '../data/entities/index.ts'
+import type { HookHost } from '../host/hook-host.ts'
+import { errorFields } from '../host/logger.ts'
+
+/** Pause before a table that no edge took is sent again. */
+const retryMs = 1_000
+
+export interface RouteTablesParts {
+  readonly database: Database
+  readonly hooks: HookHost
+  readonly clock: Clock
+  readonly log: Logger
+  readonly epoch: number
+  traffic(): Traffic
+}
+
+/** The table of the edges: computed from rows, whole, one at a time, each with the next generation. */
+export class RouteTables {
+  readonly #parts: RouteTablesParts
+  #generation = 0
+  #published = new Set<string>()
+  #last: Promise<void> = Promise.resolve()
+
+  constructor(parts: RouteTablesParts) {
+    this.#parts = parts
+  }
+
+  /** Resolves when every edge has a table that is at least as new as the rows are now. */
+  publish(): Promise<void> {
+    const next = this.#last.catch(() => undefined).then(() => this.#publish())
+    this.#last = next
+    next.catch(() => undefined)
+    return next
+  }
+
+  /** The same until it succeeds: past the commit point there is no way back. */
+  async publishForCertain(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      try {
+        return await this.publish()
+      } catch (error) {
+        this.#parts.log.error('the route table was not taken by the edges; trying again', errorFields(error))
+        await this.#parts.clock.sleep(retryMs, signal)
+      }
+    }
+  }
+
+  async #publish(): Promise<void> {
+    const { hooks, epoch } = this.#parts
+    const table = await this.#compute()
+    this.#generation += 1
+    await this.#parts.traffic().apply(table, epoch, this.#generation)
+    const now = new Set(table.routes.map(({ host, path }) => host + path))
+    const added = [...now].filter((route) => !this.#published.has(route))
+    const removed = [...this.#published].filter((route) => !now.has(route))
+    this.#published = now
+    if (added.length + removed.length > 0) hooks.notify('routesChanged', { added, removed })
+  }
+
+  async #compute(): Promise<RouteTable> {
+    const { rows } = this.#parts.database
+    const routes = await rows.find(RouteRow, {}, { orderBy: { host: 'asc', path: 'asc' } })
+    const apps = await rows.find(AppRow, {})
+    const live = new Map(
+      apps.flatMap(({ id, liveDeployment }) => (liveDeployment ? [[liveDeployment, id] as const] : [])),
+    )
+    const upstreams = new Map<string, Upstream[]>()
+    for (const replica of await rows.find(ReplicaRow, { state: 'ready' }, { orderBy: { id: 'asc' } })) {
+      if (!live.has(replica.deployment) || !replica.address || !replica.port) continue
+      const upstream = { replica: replica.id, address: replica.address, port: replica.port, weight: 1 }
+      upstreams.set(replica.app, [...(upstreams.get(replica.app) ?? []), upstream])
+    }
+    const views = new Map((await appViews(rows, apps)).map((app) => [app.id, app]))
+    const resolved = await Promise.all(
+      routes.map(async ({ app: id, host, path }) => {
+        const app = views.get(id)
+        return app === undefined
+          ? undefined
+          : this.#resolve(
+              { app: { id, name: app.name }, host, path, upstreams: upstreams.get(id) ?? [] },
+              app,
+            )
+      }),
+    )
+    return { routes: resolved.filter((route) => route !== undefined) }
+  }
+
+  /** One app's faulty tap must not take the routes of all others away: its route stays as the rows say. */
+  async #resolve(route: TableRoute, app: App): Promise<TableRoute> {
+    try {
+      return await this.#parts.hooks.call('routeResolve', route, { app })
+    } catch (error) {
+      this.#parts.log.error(
+        `the route ${route.host}${route.path} of app ${app.name} could not be resolved`,
+        errorFields(error),
+      )
+      return route
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import { messageOf } from '@rivetr/sdk'
+import { errorFields } from '../../host/logger.ts'
+import type { ReplicaRecord } from '../ledger.ts'
+import type { DeployParts } from '../parts.ts'
+
+const pollMs = 100
+
+/** Lets the draining replicas of an app finish what they serve, then stops and removes them. Idempotent; also run at boot. */
+export async function retire(parts: DeployParts, app: string, stopping: AbortSignal): Promise<void> {
+  const draining = await parts.ledger.replicas({ app, state: 'draining' })
+  await Promise.all(draining.map((replica) => retireOne(parts, replica, stopping)))
+}
+
+async function retireOne(parts: DeployParts, replica: ReplicaRecord, stopping: AbortSignal): Promise<void> {
+  const { ledger, log, providers } = parts
+  try {
+    await drained(parts, replica.id, stopping)
+    const runtime = providers.runtime(replica.runtime)
+    await runtime.stop(replica.id, { timeoutMs: await stopTimeoutOf(parts, replica) })
+    await runtime.remove(replica.id)
+    await ledger.setReplica(replica.id, 'stopped')
+  } catch (error) {
+    if (stopping.aborted) return // goes on at the next boot
+    log.error(
+      `replica ${replica.id} could not be retired now and stays for the next sweep: ${messageOf(error)}`,
+      errorFields(error),
+    )
+  }
+}
+
+/** Until no edge has a request under way to it, or the drain time is over. */
+async function drained(
+  { providers, clock, config }: DeployParts,
+  replica: string,
+  stopping: AbortSignal,
+): Promise<void> {
+  const deadline = clock.now() + config.drainMs
+  while (clock.now() < deadline) {
+    const { inFlight } = await providers.traffic().stats()
+    if ((inFlight[replica] ?? 0) === 0) return
+    await clock.sleep(pollMs, stopping)
+  }
+}
+
+async function stopTimeoutOf({ ledger }: DeployParts, replica: ReplicaRecord): Promise<number> {
+  return (await ledger.release(replica.release))?.processes[replica.process]?.stopTimeoutMs ?? 10_000
+}

@@ -1,0 +1,48 @@
+import { RivetrError } from '@rivetr/sdk'
+import { AppRow, DeploymentRow, ReplicaRow } from '../../data/entities/index.ts'
+import type { Run } from '../run.ts'
+
+/**
+ * Requests of the app are held at all edges, the rows change (the commit point), the table is applied, requests go on.
+ * No client sees the new release and then the old. From the commit point on there is only forward.
+ */
+export async function switchTraffic(run: Run, stopping: AbortSignal): Promise<void> {
+  const { providers, tables, config, clock } = run.parts
+  const traffic = providers.traffic()
+  await traffic.stats() // an edge must answer before anything changes
+  await traffic.hold(run.app.id, config.holdMs)
+  try {
+    run.signal.throwIfAborted()
+    const startedMs = clock.now()
+    await commit(run)
+    await tables.publishForCertain(stopping)
+    run.say(`traffic switched in ${clock.now() - startedMs} ms`)
+  } finally {
+    await traffic.release(run.app.id).catch(() => undefined) // the hold ends by itself, too
+  }
+  await finishSwitch(run)
+}
+
+/** The one transaction in which the new release becomes the one that serves. */
+async function commit(run: Run): Promise<void> {
+  const { ledger } = run.parts
+  const moved = await ledger.move(run.id, ['checking'], 'switching', {}, async (rows) => {
+    await rows.nativeUpdate(
+      ReplicaRow,
+      { app: run.app.id, deployment: { $ne: run.id }, state: { $in: ['starting', 'ready'] } },
+      { state: 'draining' },
+    )
+    await rows.nativeUpdate(AppRow, { id: run.app.id }, { liveDeployment: run.id })
+  })
+  if (moved === undefined) throw new RivetrError('conflict', 'the deployment is no longer being checked')
+}
+
+/** Live in name too: this one is live, the one before is retired. Also what recovery does with a switch that was cut. */
+export async function finishSwitch({ id, parts: { ledger } }: Pick<Run, 'id' | 'parts'>): Promise<void> {
+  const { app } = await ledger.get(id)
+  const before = await ledger.find({ app, state: 'live' })
+  await ledger.move(id, ['switching'], 'live', { reason: null }, async (rows) => {
+    await rows.nativeUpdate(DeploymentRow, { app, state: 'live', id: { $ne: id } }, { state: 'retired' })
+  })
+  for (const each of before) await ledger.announce(each.id, 'live', 'retired')
+}

@@ -1,0 +1,46 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** Folders of the pipeline, all named by ids of ours. */
+export class Workspaces {
+  readonly #dataDir: string
+  readonly #appsDir: string
+
+  constructor(dataDir: string, appsDir: string) {
+    this.#dataDir = dataDir
+    this.#appsDir = appsDir
+  }
+
+  /** An empty folder for the source of a deployment. */
+  async make(deployment: string): Promise<string> {
+    const folder = this.#workspace(deployment)
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    return folder
+  }
+
+  async remove(deployment: string): Promise<void> {
+    await rm(this.#workspace(deployment), { recursive: true, force: true })
+  }
+
+  /** Where a builder puts a release that is a folder. */
+  async artefactFolder(app: string, deployment: string): Promise<string> {
+    const folder = join(this.#appsDir, app, deployment)
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(this.#appsDir, { recursive: true, mode: 0o711 })
+    await mkdir(join(this.#appsDir, app), { recursive: true, mode: 0o750 })
+    return folder
+  }
+
+  async removeArtefact(app: string, deployment: string): Promise<void> {
+    await rm(join(this.#appsDir, app, deployment), { recursive: true, force: true })
+  }
+
+  async removeApp(app: string): Promise<void> {
+    await rm(join(this.#appsDir, app), { recursive: true, force: true })
+  }
+
+  #workspace(deployment: string): string {
+    return join(this.#dataDir, 'workspaces', deployment)
+  }
+}

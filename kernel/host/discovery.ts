@@ -1,0 +1,82 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import {
+  API_VERSION,
+  type Manifest,
+  manifestSchema,
+  type PluginDefinition,
+  RivetrError,
+  type z,
+} from '@rivetr/sdk'
+import { satisfies } from 'semver'
+
+export type AnyPlugin = PluginDefinition<z.ZodObject>
+
+/** A plugin as found: everything that can be known without running its code, and how to load that. */
+export interface FoundPlugin {
+  readonly manifest: Manifest
+  readonly version: string
+  readonly builtIn: boolean
+  load(): Promise<AnyPlugin>
+}
+
+const builtInFolder = fileURLToPath(new URL('../../plugins', import.meta.url))
+
+/** The plugins that come with Rivetr: every folder of `plugins/` whose package.json has the `rivetr` key. */
+export async function discoverBuiltIns(): Promise<FoundPlugin[]> {
+  const names = (await readdir(builtInFolder)).sort()
+  const found = await Promise.all(names.map((name) => discover(join(builtInFolder, name), true)))
+  return found.filter((plugin) => plugin !== undefined)
+}
+
+/** Reads one folder; undefined when it is no plugin. Errors: `plugin_invalid` for a manifest with faults. */
+export async function discover(folder: string, builtIn: boolean): Promise<FoundPlugin | undefined> {
+  const file = join(folder, 'package.json')
+  const text = await readFile(file, 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const pkg = JSON.parse(text) as { version?: string; main?: string; exports?: unknown; rivetr?: unknown }
+  if (pkg.rivetr === undefined) return undefined
+  const manifest = parseManifest(pkg.rivetr, file)
+  return {
+    manifest,
+    version: pkg.version ?? '0.0.0',
+    builtIn,
+    load: async () =>
+      checkDefinition(await import(pathToFileURL(join(dirname(file), entryOf(pkg))).href), manifest),
+  }
+}
+
+export function parseManifest(value: unknown, from: string): Manifest {
+  const parsed = manifestSchema.safeParse(value)
+  if (!parsed.success) {
+    const faults = parsed.error.issues.map(({ path, message }) => `rivetr.${path.join('.')}: ${message}`)
+    throw new RivetrError('plugin_invalid', `the manifest in ${from} is wrong: ${faults.join('; ')}`)
+  }
+  if (!satisfies(API_VERSION, parsed.data.api)) {
+    throw new RivetrError(
+      'plugin_invalid',
+      `plugin ${parsed.data.name} is written for api ${parsed.data.api}, this is ${API_VERSION}`,
+    )
+  }
+  return parsed.data
+}
+
+/** The object must be what its manifest says. */
+export function checkDefinition(module: { default?: unknown }, manifest: Manifest): AnyPlugin {
+  const definition = module.default as Partial<AnyPlugin> | undefined
+  if (typeof definition?.setup !== 'function' || definition.name !== manifest.name) {
+    throw new RivetrError(
+      'plugin_invalid',
+      `the default export of plugin ${manifest.name} is not definePlugin({ name: '${manifest.name}', setup })`,
+    )
+  }
+  return definition as AnyPlugin
+}
+
+function entryOf(pkg: { main?: string; exports?: unknown }): string {
+  const exported = pkg.exports as string | { '.'?: string | { default?: string } } | undefined
+  if (typeof exported === 'string') return exported
+  const root = exported?.['.']
+  return (typeof root === 'string' ? root : root?.default) ?? pkg.main ?? 'index.js'
+}

@@ -1,0 +1,335 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import {
+  Apps,
+  Clock,
+  Config,
+  Contributions,
+  Database as DatabaseToken,
+  Deployments,
+  Hooks,
+  Lifecycle,
+  type Logger,
+  Logs,
+  Plugins,
+  Releases,
+  RivetrError,
+  Routes,
+  Schedules,
+  Secrets,
+  tokenName,
+} from '@rivetr/sdk'
+import { AppService } from '../data/apps.ts'
+import { type DataFolder, takeDataFolder } from '../data/data-folder.ts'
+import { Database, type Tables } from '../data/database.ts'
+import { SecretRow } from '../data/entities/index.ts'
+import { ensureInstanceId, nextEpoch } from '../data/facts.ts'
+import { ensureKeyFile } from '../data/key-file.ts'
+import { SecretStore } from '../data/secrets.ts'
+import { DeploymentLogs } from '../deploy/deployment-log.ts'
+import { DeploymentService } from '../deploy/deployments.ts'
+import { Ledger } from '../deploy/ledger.ts'
+import { LogService } from '../deploy/logs.ts'
+import type { DeployParts } from '../deploy/parts.ts'
+import { planApp } from '../deploy/plan.ts'
+import { Providers } from '../deploy/providers.ts'
+import { Queue } from '../deploy/queue.ts'
+import { recover } from '../deploy/recovery.ts'
+import { removeApp } from '../deploy/removal.ts'
+import { RouteTables } from '../deploy/route-table.ts'
+import { Turns } from '../deploy/turns.ts'
+import { Workspaces } from '../deploy/workspace.ts'
+import { systemClock } from './clock.ts'
+import { type KernelConfig, kernelConfig, parseSection, type RawConfig, readConfig } from './config.ts'
+import { Container } from './container.ts'
+import { ContributionList } from './contribution-list.ts'
+import type { FoundPlugin } from './discovery.ts'
+import { HookHost } from './hook-host.ts'
+import { createLogger } from './logger.ts'
+import { PluginHost } from './plugin-host.ts'
+import { schedulesOf } from './schedules.ts'
+import type { Scope } from './scope.ts'
+
+export interface KernelOptions {
+  /** Every plugin there is, running or not. */
+  readonly plugins: readonly FoundPlugin[]
+  readonly configFile?: string | undefined
+  readonly env?: NodeJS.ProcessEnv
+  readonly safeMode?: boolean
+  readonly clock?: Clock
+  /** Where the log goes; default: standard output. */
+  readonly logTo?: { write(line: string): void }
+  /** What `Lifecycle.stop` does. */
+  readonly onStop?: (reason: 'stop' | 'stop-all') => void
+}
+
+const kernelTokens = new Set(
+  [
+    Apps,
+    Clock,
+    Config,
+    Contributions,
+    DatabaseToken,
+    Deployments,
+    Hooks,
+    Lifecycle,
+    Logs,
+    Plugins,
+    Releases,
+    Routes,
+    Schedules,
+    Secrets,
+  ].map((token) => tokenName(token)),
+)
+
+/** One Rivetr in one process. `start` boots it; what it started ends with `stop`. */
+export class Kernel {
+  readonly config: KernelConfig
+  readonly container: Container
+  readonly hooks: HookHost
+  readonly log: Logger
+  readonly plugins: PluginHost
+  readonly parts: DeployParts
+  readonly #queue: Queue
+  readonly #folder: DataFolder
+  readonly #stopping: AbortController
+
+  private constructor(booted: Booted) {
+    ;({
+      config: this.config,
+      container: this.container,
+      hooks: this.hooks,
+      log: this.log,
+      plugins: this.plugins,
+      parts: this.parts,
+    } = booted)
+    this.#queue = booted.queue
+    this.#folder = booted.folder
+    this.#stopping = booted.stopping
+  }
+
+  /**
+   * Boots in this order: configuration, data folder, plugins' code, database, plugins, recovery, queue.
+   * Errors: `config_invalid` and `data_unusable` before anything was changed.
+   */
+  static async start(options: KernelOptions): Promise<Kernel> {
+    const booted = await boot(options)
+    const kernel = new Kernel(booted)
+    try {
+      await booted.plugins.start()
+      await recover(booted.parts, booted.queue, booted.stopping.signal)
+      booted.queue.wake()
+      const running = booted.plugins.list().filter(({ state }) => state === 'running')
+      booted.hooks.notify('kernelReady', { plugins: running.map(({ name }) => name) })
+      booted.log.info(`Rivetr runs with ${running.length} plugins`, { instance: booted.parts.instance })
+    } catch (error) {
+      await kernel.stop('start failed')
+      throw error
+    }
+    return kernel
+  }
+
+  /** Stops the work, then the plugins in reverse, then the database. Replicas and edges go on. */
+  async stop(reason: string): Promise<void> {
+    this.#stopping.abort()
+    await this.#queue.stop()
+    await this.hooks.settle('kernelStop', { reason })
+    await this.plugins.stop()
+    await this.parts.database.close()
+    this.#folder.release()
+  }
+}
+
+interface Booted {
+  readonly config: KernelConfig
+  readonly container: Container
+  readonly hooks: HookHost
+  readonly log: Logger
+  readonly plugins: PluginHost
+  readonly parts: DeployParts
+  readonly queue: Queue
+  readonly folder: DataFolder
+  readonly stopping: AbortController
+}
+
+async function boot(options: KernelOptions): Promise<Booted> {
+  const found = options.safeMode ? options.plugins.filter(({ builtIn }) => builtIn) : options.plugins
+  const sections = ['kernel', ...found.map(({ manifest }) => manifest.name)]
+  const readAgain = () => readConfig(options.configFile, options.env ?? process.env, sections)
+  const raw = await readAgain()
+  const config = parseSection('kernel', kernelConfig, raw)
+  const log = createLogger(config.logLevel, options.logTo)
+  const clock = options.clock ?? systemClock
+  const dataDir = resolve(config.dataDir)
+  const folder = await takeDataFolder(dataDir)
+  let database: Database | undefined
+  try {
+    const container = new Container()
+    const hooks = new HookHost()
+    const contributions = new ContributionList()
+    const tables = new Map<string, Tables>()
+    const services = new Map<symbol, (scope: Scope) => unknown>()
+    const plugins = new PluginHost(found, config.disabledPlugins, {
+      container,
+      hooks,
+      contributions,
+      pluginsDir: resolve(dataDir, 'plugins'),
+      serviceFor: (key, scope) => services.get(key)?.(scope),
+      clock,
+      log,
+      kernelTokens,
+      onFailure: config.onFailure,
+      migrate: (plugin) => (database as Database).migrate(plugin),
+      readConfig: readAgain,
+    })
+    for (const each of await plugins.load()) tables.set(each.plugin, each)
+    database = await Database.open(dataDir, [...tables.values()])
+    const opened = database
+    await opened.migrate('kernel')
+    const key = await ensureKeyFile(dataDir, (await opened.rows.count(SecretRow, {})) > 0)
+    const { parts, queue, deployments, logs } = await deployment({
+      config,
+      dataDir,
+      database: opened,
+      key,
+      hooks,
+      clock,
+      log,
+      container,
+    })
+    const facts: Config = {
+      instance: parts.instance,
+      version: await ownVersion(),
+      dataDir,
+      appsDir: appsDirOf(config, dataDir),
+      startedAt: new Date(clock.now()).toISOString(),
+      safeMode: options.safeMode ?? false,
+    }
+    const shared: readonly (readonly [symbol, unknown])[] = [
+      [Apps, parts.apps],
+      [Deployments, deployments],
+      [Secrets, parts.secrets],
+      [Logs, logs],
+      [Clock, clock],
+      [Config, facts],
+      [Hooks, hooks],
+      [Plugins, plugins],
+      [Contributions, contributions],
+      [Releases, { list: deployments.releases.bind(deployments) } satisfies Releases],
+      [
+        Routes,
+        {
+          list: parts.apps.routes.bind(parts.apps),
+          replace: parts.apps.replaceRoutes.bind(parts.apps),
+        } satisfies Routes,
+      ],
+      [Lifecycle, { stop: (reason) => options.onStop?.(reason) } satisfies Lifecycle],
+    ]
+    for (const [token, service] of shared) services.set(token, () => service)
+    services.set(Schedules, schedulesOf)
+    services.set(DatabaseToken, ({ plugin }) =>
+      opened.scopedTo(tables.get(plugin) ?? { plugin, entities: [], migrations: [] }),
+    )
+    await plugins.setup(raw)
+    return { config, container, hooks, log, plugins, parts, queue, folder, stopping: new AbortController() }
+  } catch (error) {
+    await database?.close()
+    folder.release()
+    throw error
+  }
+}
+
+interface Foundation {
+  readonly config: KernelConfig
+  readonly dataDir: string
+  readonly database: Database
+  readonly key: Buffer
+  readonly hooks: HookHost
+  readonly clock: Clock
+  readonly log: Logger
+  readonly container: Container
+}
+
+/** Puts the parts of deploying together. */
+async function deployment({ config, dataDir, database, key, hooks, clock, log, container }: Foundation) {
+  const secrets = new SecretStore(database, key, clock)
+  const providers = new Providers(container)
+  const tables = new RouteTables({
+    database,
+    hooks,
+    clock,
+    log,
+    epoch: await nextEpoch(database),
+    traffic: () => providers.traffic(),
+  })
+  const apps: AppService = new AppService({
+    database,
+    secrets,
+    hooks,
+    clock,
+    plan: (draft) => planApp(providers, draft),
+    publishRoutes: () => tables.publish(),
+    removeAll: (app) => removeApp(parts, queue, app),
+  })
+  const parts: DeployParts = {
+    config,
+    instance: await ensureInstanceId(database),
+    database,
+    secrets,
+    apps,
+    hooks,
+    clock,
+    log,
+    ledger: new Ledger(database, hooks, clock),
+    providers,
+    tables,
+    logs: new DeploymentLogs(dataDir, clock),
+    workspaces: new Workspaces(dataDir, appsDirOf(config, dataDir)),
+    buildTurns: new Turns(config.maxBuilds),
+  }
+  const queue: Queue = new Queue(parts)
+  const deployments = new DeploymentService(parts, queue)
+  return { parts, queue, deployments, logs: new LogService(parts, deployments) }
+}
+
+function appsDirOf(config: KernelConfig, dataDir: string): string {
+  return resolve(config.appsDir ?? `${dataDir}-apps`)
+}
+
+async function ownVersion(): Promise<string> {
+  const pkg = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return pkg.version
+}
+
+/** Reads and judges everything that `rivetr config check` judges, and touches nothing. */
+export async function judgeConfig(
+  configFile: string | undefined,
+  env: NodeJS.ProcessEnv,
+  plugins: readonly FoundPlugin[],
+): Promise<{ raw: RawConfig | undefined; problems: string[] }> {
+  const problems: string[] = []
+  const note = (error: unknown) => {
+    if (!RivetrError.is(error)) throw error
+    problems.push(error.message)
+  }
+  const sections = ['kernel', ...plugins.map(({ manifest }) => manifest.name)]
+  const raw = await readConfig(configFile, env, sections).catch((error: unknown) => void note(error))
+  if (raw === undefined) return { raw, problems }
+  try {
+    parseSection('kernel', kernelConfig, raw)
+  } catch (error) {
+    note(error)
+  }
+  for (const plugin of plugins) {
+    try {
+      const { config } = await plugin.load()
+      if (config !== undefined || raw.sections[plugin.manifest.name] !== undefined)
+        parseSection(plugin.manifest.name, config ?? kernelConfig.pick({}), raw)
+    } catch (error) {
+      note(error)
+    }
+  }
+  return { raw, problems }
+}

@@ -1,0 +1,307 @@
+import {
+  type Clock,
+  type Logger,
+  messageOf,
+  type PluginContext,
+  type PluginInfo,
+  type PluginState,
+  type Plugins,
+  RivetrError,
+  z,
+} from '@rivetr/sdk'
+import type { Tables } from '../data/database.ts'
+import { parseSection, type RawConfig } from './config.ts'
+import { createContext, type HostParts } from './context.ts'
+import type { AnyPlugin, FoundPlugin } from './discovery.ts'
+import { errorFields } from './logger.ts'
+import { orderPlugins, providersOf } from './order.ts'
+import { Scope } from './scope.ts'
+
+type Phase = 'load' | 'configure' | 'migrate' | 'setup' | 'start'
+
+/** How long a plugin may take to be set up, and to start. */
+const phaseLimitMs = 30_000
+
+/** One plugin and where it is in its life. */
+interface PluginRecord {
+  readonly found: FoundPlugin
+  state: PluginState
+  definition?: AnyPlugin
+  config?: Record<string, unknown>
+  scope?: Scope
+  context?: PluginContext<Record<string, unknown>>
+  error?: { code: string; message: string; phase: string }
+  phases: Record<string, number>
+}
+
+export interface PluginHostParts extends HostParts {
+  readonly clock: Clock
+  readonly log: Logger
+  readonly kernelTokens: ReadonlySet<string>
+  readonly onFailure: 'continue' | 'abort'
+  migrate(plugin: string): Promise<void>
+  readConfig(): Promise<RawConfig>
+}
+
+/** Discover → load → check → order → configure → migrate → setup → start → running → stop, for every plugin. */
+export class PluginHost implements Plugins {
+  readonly #records: Map<string, PluginRecord>
+  readonly #parts: PluginHostParts
+  #order: string[] = []
+
+  constructor(found: readonly FoundPlugin[], disabled: readonly string[], parts: PluginHostParts) {
+    this.#parts = parts
+    this.#records = new Map(
+      found.map((plugin) => [
+        plugin.manifest.name,
+        {
+          found: plugin,
+          state: disabled.includes(plugin.manifest.name) ? 'disabled' : 'discovered',
+          phases: {},
+        },
+      ]),
+    )
+  }
+
+  /** Imports every plugin that is to run. Their entities are known afterwards. */
+  async load(): Promise<Tables[]> {
+    for (const record of this.#records.values()) {
+      if (record.state === 'disabled') continue
+      await this.#attempt(record, 'load', async () => {
+        record.state = 'loading'
+        const definition = await record.found.load()
+        tablesOf(definition)
+        record.definition = definition
+      })
+    }
+    return this.#alive().flatMap(({ definition }) => (definition === undefined ? [] : [tablesOf(definition)]))
+  }
+
+  /** Configures, migrates and sets up, in the order of tokens. */
+  async setup(raw: RawConfig): Promise<void> {
+    const { order, broken } = orderPlugins(
+      this.#alive().map(({ found }) => found.manifest),
+      this.#parts.kernelTokens,
+    )
+    for (const [name, why] of broken)
+      this.#fail(
+        this.#get(name),
+        'order',
+        new RivetrError('plugin_invalid', `plugin ${name} cannot run: ${why}`),
+      )
+    this.#order = order
+    for (const record of this.#alive()) {
+      await this.#attempt(record, 'configure', async () => {
+        record.config = configOf(record, raw)
+      })
+    }
+    for (const name of order) await this.#bringUp(this.#get(name))
+  }
+
+  /** After all were set up. */
+  async start(): Promise<void> {
+    for (const name of this.#order) await this.#start(this.#get(name))
+  }
+
+  /** The last first. */
+  async stop(): Promise<void> {
+    for (const name of [...this.#order].reverse()) {
+      const record = this.#get(name)
+      await record.scope?.dispose()
+      if (record.state === 'running' || record.state === 'configured') record.state = 'stopped'
+    }
+  }
+
+  list(): PluginInfo[] {
+    return [...this.#records.values()].map(({ found, state, error, phases, scope }) => ({
+      name: found.manifest.name,
+      version: found.version,
+      builtIn: found.builtIn,
+      state,
+      ...(error === undefined ? {} : { error }),
+      requires: found.manifest.requires,
+      provides: found.manifest.provides,
+      permissions: found.manifest.permissions,
+      phases,
+      taps: scope === undefined ? [] : this.#parts.hooks.statsOf(scope).map((stats) => ({ ...stats })),
+    }))
+  }
+
+  async reload(name: string): Promise<void> {
+    const record = this.#records.get(name)
+    if (record === undefined) throw new RivetrError('not_found', `no plugin "${name}"`)
+    if (record.definition === undefined || record.config === undefined)
+      throw new RivetrError('conflict', `plugin ${name} is ${record.state} and cannot be reloaded`)
+    const before = record.config
+    const after = configOf(record, await this.#parts.readConfig()) // refused while the old one keeps running
+    const affected = [...this.#dependentsOf(name)].reverse()
+    for (const each of affected) this.#parts.hooks.absent(each.found.manifest.name, 'being reloaded')
+    for (const each of affected) await each.scope?.dispose()
+    record.config = after
+    await this.#bringBack([...affected].reverse())
+    const failure = record.error
+    if (failure === undefined) return
+    record.config = before
+    for (const each of affected) await each.scope?.dispose()
+    await this.#bringBack([...affected].reverse())
+    throw new RivetrError(
+      'plugin_failed',
+      `plugin ${name} did not start with its new configuration (${failure.message}); the old one is back`,
+      { details: { plugin: name } },
+    )
+  }
+
+  async #bringBack(records: readonly PluginRecord[]): Promise<void> {
+    for (const record of records) {
+      delete record.error
+      await this.#bringUp(record)
+    }
+    for (const record of records) await this.#start(record)
+    for (const record of records)
+      if (record.error === undefined) this.#parts.hooks.present(record.found.manifest.name)
+  }
+
+  async #bringUp(record: PluginRecord): Promise<void> {
+    const { definition, config, found } = record
+    if (definition === undefined || config === undefined || record.error !== undefined) return
+    const broken = this.#brokenRequirement(record)
+    if (broken !== undefined)
+      return this.#fail(
+        record,
+        'order',
+        new RivetrError('plugin_failed', `plugin ${found.manifest.name} cannot run: ${broken}`),
+      )
+    if ((definition.migrations ?? []).length > 0)
+      await this.#attempt(record, 'migrate', () => this.#parts.migrate(found.manifest.name))
+    if (record.error !== undefined) return
+    const { clock, log, container } = this.#parts
+    const { name } = found.manifest
+    const scope = new Scope(name, clock, log.child({ plugin: name }))
+    record.scope = scope
+    record.context = createContext(found.manifest, config, scope, container.child(), this.#parts)
+    const { context } = record
+    await this.#attempt(record, 'setup', async () => {
+      await this.#bounded('setup', async () => definition.setup(context as never))
+      record.state = 'configured'
+    })
+  }
+
+  async #start(record: PluginRecord): Promise<void> {
+    const { definition, context } = record
+    if (definition === undefined || context === undefined || record.error !== undefined) return
+    const broken = this.#brokenRequirement(record)
+    if (broken !== undefined) {
+      await record.scope?.dispose()
+      return this.#fail(
+        record,
+        'order',
+        new RivetrError('plugin_failed', `plugin ${context.name} cannot run: ${broken}`),
+      )
+    }
+    await this.#attempt(record, 'start', async () => {
+      await this.#bounded('start', async () => definition.start?.(context as never))
+      record.state = 'running'
+    })
+  }
+
+  /** Runs one phase, timed. A failure disposes the plugin and nobody else. */
+  async #attempt(record: PluginRecord, phase: Phase, work: () => Promise<void>): Promise<void> {
+    const startedMs = performance.now()
+    try {
+      await work()
+    } catch (error) {
+      await record.scope?.dispose()
+      this.#fail(record, phase, error)
+    } finally {
+      record.phases[phase] = Math.round((performance.now() - startedMs) * 10) / 10
+    }
+  }
+
+  #fail(record: PluginRecord, phase: string, error: unknown): void {
+    const { name } = record.found.manifest
+    record.state = 'failed'
+    record.error = {
+      code: RivetrError.is(error) ? error.code : 'plugin_failed',
+      message: messageOf(error),
+      phase,
+    }
+    this.#parts.log.error(`plugin ${name} failed (${phase})`, { plugin: name, ...errorFields(error) })
+    this.#parts.hooks.notify('pluginFailed', { plugin: name, phase, error: record.error })
+    if (this.#parts.onFailure === 'abort' || phase === 'configure') throw error
+  }
+
+  async #bounded(phase: Phase, work: () => Promise<void>): Promise<void> {
+    let takeBack: () => void = () => undefined
+    const late = new Promise<never>((_, reject) => {
+      takeBack = this.#parts.clock.after(phaseLimitMs, () =>
+        reject(new RivetrError('timed_out', `its ${phase} did not end within ${phaseLimitMs} ms`)),
+      )
+    })
+    try {
+      await Promise.race([work(), late])
+    } finally {
+      takeBack()
+    }
+  }
+
+  /** The first cause, where something that it requires comes from a plugin that failed. */
+  #brokenRequirement({ found }: PluginRecord): string | undefined {
+    for (const wanted of found.manifest.requires) {
+      const providers = providersOf(
+        wanted,
+        [...this.#records.values()].map((record) => record.found.manifest),
+      ).map(({ name }) => this.#get(name))
+      const failed = providers.find(({ error }) => error !== undefined)
+      if (failed !== undefined && providers.every(({ error }) => error !== undefined)) {
+        return `it requires "${wanted}" of plugin ${failed.found.manifest.name}, which failed: ${failed.error?.message}`
+      }
+    }
+    return undefined
+  }
+
+  /** The plugin and all that need it, in the order of set-up. */
+  #dependentsOf(name: string): PluginRecord[] {
+    const affected = new Set([name])
+    for (const other of this.#order) {
+      const { requires, optional } = this.#get(other).found.manifest
+      const manifests = [...affected].map((each) => this.#get(each).found.manifest)
+      if ([...requires, ...optional].some((wanted) => providersOf(wanted, manifests).length > 0))
+        affected.add(other)
+    }
+    return this.#order.filter((other) => affected.has(other)).map((other) => this.#get(other))
+  }
+
+  #alive(): PluginRecord[] {
+    return [...this.#records.values()].filter(({ state }) => state !== 'failed' && state !== 'disabled')
+  }
+
+  #get(name: string): PluginRecord {
+    const record = this.#records.get(name)
+    if (record === undefined) throw new Error(`no plugin ${name}`)
+    return record
+  }
+}
+
+export function tablesOf(definition: AnyPlugin): Tables {
+  const prefix = `${definition.name.replaceAll('-', '_')}__`
+  for (const entity of definition.entities ?? []) {
+    const { tableName } = entity.meta
+    if (!tableName?.startsWith(prefix))
+      throw new RivetrError(
+        'plugin_invalid',
+        `the table ${tableName} of plugin ${definition.name} must start with ${prefix}`,
+      )
+  }
+  return {
+    plugin: definition.name,
+    entities: definition.entities ?? [],
+    migrations: definition.migrations ?? [],
+  }
+}
+
+function configOf({ found, definition }: PluginRecord, raw: RawConfig): Record<string, unknown> {
+  return parseSection(found.manifest.name, definition?.config ?? z.strictObject({}), raw) as Record<
+    string,
+    unknown
+  >
+}

@@ -1,0 +1,47 @@
+import { discoverBuiltIns } from './discovery.ts'
+import { judgeConfig, Kernel } from './kernel.ts'
+import { errorFields } from './logger.ts'
+
+export interface ServeOptions {
+  readonly configFile?: string | undefined
+  readonly safeMode?: boolean
+  /** Ctrl-C ends replicas' edges too, as a person in front of it expects. */
+  readonly foreground: boolean
+}
+
+/** Runs Rivetr until a signal or `rivetr stop`. Resolves with the exit code of the process. */
+export async function serve({ configFile, safeMode = false, foreground }: ServeOptions): Promise<number> {
+  const ending = Promise.withResolvers<string>()
+  const onSignal = (signal: NodeJS.Signals) =>
+    ending.resolve(foreground && signal === 'SIGINT' ? 'stop-all' : signal)
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal)
+  let kernel: Kernel
+  try {
+    kernel = await Kernel.start({
+      plugins: await discoverBuiltIns(),
+      configFile,
+      safeMode,
+      onStop: ending.resolve,
+    })
+  } catch (error) {
+    process.stderr.write(`rivetr: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
+  process.on('unhandledRejection', (error) =>
+    kernel.log.error('a promise was left alone and failed', errorFields(error)),
+  )
+  const reason = await ending.promise
+  kernel.log.info(`Rivetr stops (${reason})`)
+  await kernel.stop(reason)
+  return 0
+}
+
+/** What `rivetr config check` says. */
+export async function checkConfig({
+  configFile,
+}: {
+  configFile?: string | undefined
+} = {}): Promise<{ file: string | undefined; ok: boolean; problems: string[] }> {
+  const { raw, problems } = await judgeConfig(configFile, process.env, await discoverBuiltIns())
+  return { file: raw?.file ?? configFile, ok: problems.length === 0, problems }
+}

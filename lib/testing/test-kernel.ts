@@ -1,0 +1,143 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { checkDefinition, discoverBuiltIns, type FoundPlugin, Kernel, parseManifest } from '@rivetr/kernel'
+import {
+  type Clock,
+  definePlugin,
+  type Manifest,
+  type NamedToken,
+  type PluginContext,
+  type PluginDefinition,
+  RivetrError,
+  type Token,
+  type z,
+} from '@rivetr/sdk'
+
+export interface TestKernelOptions {
+  /** Plugins under test: found ones, or made with `testPlugin`. */
+  readonly plugins?: readonly FoundPlugin[]
+  /** Names of the plugins that come with Rivetr and shall run, too. */
+  readonly builtIns?: readonly string[]
+  /** Sections of rivetr.toml, keys in camelCase. */
+  readonly config?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+  readonly clock?: Clock
+  /** A data folder that is kept (for a second boot); default: a temporary one. */
+  readonly dataDir?: string
+  readonly onStop?: (reason: 'stop' | 'stop-all') => void
+}
+
+export interface TestKernel extends AsyncDisposable {
+  readonly kernel: Kernel
+  readonly dataDir: string
+  /** What was logged, parsed. */
+  readonly log: readonly Record<string, unknown>[]
+  /** A service or provider, as a plugin that declared it would get it. */
+  get<T>(token: Token<T>): T
+  get<T>(token: NamedToken<T>, name: string): T
+  stop(reason?: string): Promise<void>
+}
+
+/** A real kernel over a temporary data folder, with just the plugins that a test names. */
+export async function createTestKernel(options: TestKernelOptions = {}): Promise<TestKernel> {
+  const { plugins = [], builtIns = [], config = {}, clock, onStop } = options
+  const dataDir = options.dataDir ?? join(await mkdtemp(join(tmpdir(), 'rivetr-test-')), 'data')
+  const log: Record<string, unknown>[] = []
+  const window = Promise.withResolvers<PluginContext<unknown>>()
+  const all = [
+    ...plugins,
+    ...(await named(builtIns)),
+    windowPlugin([...plugins, ...(await named(builtIns))], window.resolve),
+  ]
+  const kernel = await Kernel.start({
+    plugins: all,
+    env: environmentOf({ ...config, kernel: { dataDir, ...config.kernel } }),
+    logTo: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
+    ...(clock === undefined ? {} : { clock }),
+    ...(onStop === undefined ? {} : { onStop }),
+  })
+  const ctx = await window.promise
+  let stopped: Promise<void> | undefined
+  const stop = (reason = 'stop-all') => {
+    stopped ??= kernel.stop(reason)
+    return stopped
+  }
+  return {
+    kernel,
+    dataDir,
+    log,
+    get: ctx.get.bind(ctx),
+    stop,
+    async [Symbol.asyncDispose]() {
+      await stop()
+      if (options.dataDir === undefined) await rm(join(dataDir, '..'), { recursive: true, force: true })
+    },
+  }
+}
+
+/** A plugin as a stranger writes it, without a package on disk. */
+export function testPlugin<Schema extends z.ZodObject>(
+  manifest: Partial<Manifest> & { name: string },
+  definition: Omit<PluginDefinition<Schema>, 'name'>,
+): FoundPlugin {
+  const parsed = parseManifest({ api: '^1.0', ...manifest }, 'the test')
+  const plugin = definePlugin({ ...definition, name: manifest.name } as PluginDefinition<Schema>)
+  return {
+    manifest: parsed,
+    version: '0.0.0',
+    builtIn: false,
+    load: async () => checkDefinition({ default: plugin }, parsed),
+  }
+}
+
+async function named(names: readonly string[]): Promise<FoundPlugin[]> {
+  const found = await discoverBuiltIns()
+  return names.map((name) => {
+    const plugin = found.find(({ manifest }) => manifest.name === name)
+    if (plugin === undefined) throw new RivetrError('not_found', `no built-in plugin "${name}"`)
+    return plugin
+  })
+}
+
+const kernelServices = [
+  'apps',
+  'clock',
+  'config',
+  'contributions',
+  'database',
+  'deployments',
+  'hooks',
+  'lifecycle',
+  'logs',
+  'plugins',
+  'releases',
+  'routes',
+  'schedules',
+  'secrets',
+]
+
+/** The plugin through which a test looks at the kernel: it may ask for all that there is. */
+function windowPlugin(
+  others: readonly FoundPlugin[],
+  open: (ctx: PluginContext<unknown>) => void,
+): FoundPlugin {
+  const provided = others.flatMap(({ manifest }) => manifest.provides)
+  return testPlugin(
+    { name: 'test-window', optional: [...new Set([...kernelServices, ...provided])] },
+    { setup: open },
+  )
+}
+
+function environmentOf(
+  config: Readonly<Record<string, Readonly<Record<string, unknown>>>>,
+): NodeJS.ProcessEnv {
+  const snake = (key: string) => key.replace(/[A-Z]/g, '_$&').toUpperCase()
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([section, values]) =>
+      Object.entries(values).map(([key, value]) => [
+        `RIVETR_${section.replaceAll('-', '_').toUpperCase()}__${snake(key)}`,
+        typeof value === 'string' ? value : JSON.stringify(value),
+      ]),
+    ),
+  )
+}
