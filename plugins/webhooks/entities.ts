@@ -1,0 +1,39 @@
+import { defineEntity, p } from '@rivetr/sdk'
+
+/**
+ * What became of a delivery for one app. `received`: not decided yet. `repeated`: the same commit had just been queued.
+ * After `failed` and `refused` the git host may send the same delivery again; after any other it is a repeat.
+ */
+export const outcomes = [
+  'received',
+  'queued',
+  'skipped',
+  'ignored',
+  'ping',
+  'repeated',
+  'refused',
+  'failed',
+] as const
+export type Outcome = (typeof outcomes)[number]
+
+export const Delivery = defineEntity({
+  name: 'WebhookDelivery',
+  tableName: 'webhooks__deliveries',
+  uniques: [{ properties: ['app', 'provider', 'delivery'] }],
+  properties: {
+    /** UUID v7: grows with time, so it is the cursor of lists. */
+    id: p.string().primary(),
+    app: p.string(),
+    provider: p.string(),
+    /** The id that the git host gave it. */
+    delivery: p.string(),
+    outcome: p.string().$type<Outcome>().index(),
+    reason: p.text().nullable(),
+    ref: p.text().nullable(),
+    commit: p.string().nullable(),
+    pusher: p.text().nullable(),
+    deployment: p.string().nullable(),
+    /** ISO 8601 in UTC. */
+    receivedAt: p.string(),
+  },
+})
