@@ -33,13 +33,13 @@ function page() {
   return `<!doctype html>
 <html lang="en">
   <meta charset="utf-8">
-  <title>${escape(greeting)} from Rivetr</title>
-  <h1>${escape(greeting)} from Rivetr</h1>
-  <p>This is version <strong>${escape(version)}</strong>. Change version.txt, commit and push.</p>
+  <title>${escapeHtml(greeting)} from Rivetr</title>
+  <h1>${escapeHtml(greeting)} from Rivetr</h1>
+  <p>This is version <strong>${escapeHtml(version)}</strong>. Change version.txt, commit and push.</p>
 </html>
 `
 }
 
-function escape(text) {
+function escapeHtml(text) {
   return text.replace(/[&<>"]/g, (found) => `&#${found.charCodeAt(0)};`)
 }

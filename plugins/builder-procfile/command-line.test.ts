@@ -52,8 +52,32 @@ describe('a command line', () => {
   })
 
   const refused = [
-    'a && b', 'a | b', 'a; b', 'a > b', 'a < b', 'a &', '(a)', 'a `b`', 'a "`b`"', 'a $(b)', 'a "$(b)"', 'a $1',
-    'a $$', 'a ${b#c}', 'a ${b:-$c}', 'a *.js', 'a ?', 'a [b]', '~/a', 'a ~', '#a', "a 'b", 'a "b', 'a \\', 'A=1', './a=b',
+    'a && b',
+    'a | b',
+    'a; b',
+    'a > b',
+    'a < b',
+    'a &',
+    '(a)',
+    'a `b`',
+    'a "`b`"',
+    'a $(b)',
+    'a "$(b)"',
+    'a $1',
+    'a $$',
+    `a \${b#c}`,
+    `a \${b:-$c}`,
+    'a *.js',
+    'a ?',
+    'a [b]',
+    '~/a',
+    'a ~',
+    '#a',
+    "a 'b",
+    'a "b',
+    'a \\',
+    'A=1',
+    './a=b',
   ]
   for (const line of refused) {
     it(`is refused where only a shell could run it: ${line}`, () => {

@@ -9,7 +9,7 @@ const shape = z.object({
   dependencies,
   devDependencies: dependencies,
   optionalDependencies: dependencies,
-  workspaces: z.unknown(),
+  workspaces: z.unknown().optional(),
 })
 
 /** An app that is described by a package.json. */
