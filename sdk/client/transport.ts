@@ -13,6 +13,8 @@ export interface ClientOptions {
   /** `rvt_…`; without it a browser's session cookie is used. */
   apiKey?: string | undefined
   fetch?: Fetch | undefined
+  /** How messages name where Rivetr is, when the transport makes the address meaningless. */
+  place?: string | undefined
   /** Ends every call. */
   signal?: AbortSignal | undefined
 }
@@ -48,8 +50,12 @@ export class Transport {
       yield* readEvents<T>(response.body)
     } catch (error) {
       signal?.throwIfAborted()
-      throw error instanceof ApiError ? error : unreachable(this.#options.baseUrl, error)
+      throw error instanceof ApiError ? error : unreachable(this.#place, error)
     }
+  }
+
+  get #place(): string {
+    return this.#options.place ?? (this.#options.baseUrl || 'this address')
   }
 
   async #send(
@@ -68,7 +74,7 @@ export class Transport {
       })
     } catch (error) {
       always?.throwIfAborted()
-      throw unreachable(baseUrl, error)
+      throw unreachable(this.#place, error)
     }
     if (response.ok) return response
     throw errorOf(response.status, await jsonOf(response))
@@ -90,10 +96,8 @@ async function jsonOf(response: Response): Promise<unknown> {
   }
 }
 
-function unreachable(baseUrl: string, cause: unknown): ApiError {
+function unreachable(place: string, cause: unknown): ApiError {
   const inner = (cause as { cause?: unknown }).cause ?? cause
   const why = inner instanceof Error ? inner.message : String(inner)
-  return new ApiError('unreachable', 0, `Rivetr does not answer at ${baseUrl || 'this address'}: ${why}`, {
-    cause,
-  })
+  return new ApiError('unreachable', 0, `Rivetr does not answer at ${place}: ${why}`, { cause })
 }

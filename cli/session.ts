@@ -1,0 +1,46 @@
+import { join, resolve } from 'node:path'
+import { type Client, createClient } from '@rivetr/sdk/client'
+import { dataFolder } from './data-folder.ts'
+import { type Output, UsageError } from './output.ts'
+import type { Surroundings } from './run.ts'
+import { socketFetch } from './socket-fetch.ts'
+
+/** What every command gets: whom to ask, and where to tell. */
+export interface Session {
+  readonly client: Client
+  readonly output: Output
+  readonly stdin: AsyncIterable<Uint8Array | string>
+}
+
+export interface GlobalOptions {
+  readonly url?: string
+  readonly dataDir?: string
+}
+
+/** This machine's Rivetr by its socket, or another by its address and an API key from the environment. */
+export async function openSession(
+  options: GlobalOptions,
+  { env, stdin }: Surroundings,
+  output: Output,
+): Promise<Session> {
+  const url = options.url ?? env.RIVETR_URL
+  if (url === undefined || (options.url === undefined && options.dataDir !== undefined)) {
+    const folder = options.dataDir === undefined ? await dataFolder(env) : resolve(options.dataDir)
+    const socket = join(folder, 'api.sock')
+    const client = createClient({
+      baseUrl: 'http://localhost',
+      fetch: socketFetch(socket),
+      place: `${socket} ("rivetr serve" starts it)`,
+    })
+    return { client, output, stdin }
+  }
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
+    throw new UsageError(`${JSON.stringify(url)} is no address; write it like https://rivetr.example.com`)
+  }
+  const apiKey = env.RIVETR_API_KEY
+  if (!apiKey)
+    throw new UsageError(
+      `${url} needs an API key: set RIVETR_API_KEY ("rivetr keys create" on its machine makes one)`,
+    )
+  return { client: createClient({ baseUrl: url, apiKey }), output, stdin }
+}
