@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, before, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import type {
   Artefact,
   Capability,
@@ -46,12 +46,13 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       runtime = subject.runtime
     })
 
-    after(async () => {
-      for (const id of made) await runtime.remove(id)
-      await subject.close()
+    afterEach(async () => {
+      await Promise.all(made.splice(0).map((id) => runtime.remove(id)))
     })
 
-    /** A replica's spec; whatever is started from it is removed after the suite. */
+    after(() => subject.close())
+
+    /** A replica's spec; whatever is started from it is removed after the test. */
     function spec(change: SpecChange = {}): ReplicaSpec {
       const { args = [], endpoint, env = {}, limits = {}, appId = 'app-1' } = change
       const id = randomUUID()

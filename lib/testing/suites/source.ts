@@ -191,7 +191,7 @@ export function sourceSuite(name: string, options: SourceSuiteOptions): void {
     it('D8: lists, resolves and fetches branches of every legal name', async () => {
       const names = [
         ...['feature/login', '#SIG-38-x', 'feat/#1', 'ä', '日本語', 'a.b', 'a;touch$IFS/tmp/x', 'UPPER'],
-        ...['n'.repeat(240), 'release/1.0', 'release-1.0', 'a--b', '_x', "it's", 'a&b|c', '$(id)'],
+        ...['n'.repeat(240), 'release/1.0', 'release-1.0', 'a--b', '_x', 'HEAD', "it's", 'a&b|c', '$(id)'],
       ]
       const workshop = await repository()
       const id = await workshop.commit('everywhere', { a: '1' })

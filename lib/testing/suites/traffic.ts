@@ -128,13 +128,10 @@ export function trafficSuite({ name, open }: { name: string; open(): Promise<Tra
       assert.ok(blues >= 48 && blues <= 72, `${blues} of 80 went to the upstream of weight 3 of 4`)
     })
 
-    it('holds new requests, and after release loses none and keeps their order', async () => {
+    it('holds new requests, and after release answers every one from the table in force by then', async () => {
       await apply([route('shop.example.test', '/', [blue.upstream()])])
       await subject.traffic.hold('shop', 20_000)
-      const connection = new Agent({ keepAlive: true, maxSockets: 1 })
-      const waiting = Array.from({ length: 8 }, (_, n) =>
-        fetchFrom(subject, n === 0 ? connection : agent, 'shop.example.test', `/held-${n}`),
-      )
+      const waiting = Array.from({ length: 8 }, (_, n) => get('shop.example.test', `/held-${n}`))
       const early = await Promise.race([
         Promise.any(waiting),
         new Promise((resolve) => setTimeout(resolve, 300, 'none')),
@@ -147,8 +144,7 @@ export function trafficSuite({ name, open }: { name: string; open(): Promise<Tra
         answers.map(({ body }) => body),
         answers.map((_, n) => `green /held-${n}`),
       )
-      await subject.traffic.release('shop')
-      connection.destroy()
+      await subject.traffic.release('shop') // once more is fine
     })
 
     it('lets held requests go by themselves when the limit is up', async () => {
