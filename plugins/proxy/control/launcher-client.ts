@@ -50,7 +50,7 @@ export class LauncherClient {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
       this.#questions.set(id, { resolve, reject })
-      this.#socket.write(`${JSON.stringify({ id, ...command })}\n`)
+      this.#socket.write(`${JSON.stringify({ ...command, id })}\n`)
     })
   }
 

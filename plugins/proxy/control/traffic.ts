@@ -25,7 +25,7 @@ export class EdgeTraffic implements Traffic {
   #running: Promise<RunningLauncher>
   #last: TableText | undefined
   readonly #stopped = new AbortController()
-  readonly #settings: LauncherSettings
+  #settings: LauncherSettings
   readonly #log: Logger
 
   constructor(settings: LauncherSettings, log: Logger) {
@@ -39,7 +39,9 @@ export class EdgeTraffic implements Traffic {
   /** Connects to the launcher that runs, or starts one. Errors: `unavailable`, e.g. a port that is in use. */
   async start(): Promise<void> {
     this.#running = connectLauncher(this.#settings, this.#stopped.signal, this.#log)
-    this.#watch(await this.#running)
+    const running = await this.#running
+    this.#settings = { ...this.#settings, port: running.port } // a launcher after this one listens on no other
+    this.#watch(running)
   }
 
   /** Leaves launcher and edges running. */

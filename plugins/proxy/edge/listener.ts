@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import { Server as NetServer, type Socket } from 'node:net'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TableRoute } from '@rivetr/sdk'
 import type { EdgeSettings } from '../launcher/protocol.ts'
 import { answerError, answerFixed, answerForServer, type ErrorStatus } from './answer.ts'
@@ -45,10 +45,11 @@ export class Listener {
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket as Socket, head))
   }
 
-  listen(on: { fd: number } | { path: string }): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+  /** Resolves with the port. */
+  listen(on: { fd: number } | { host: string; port: number }): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
     this.#server.once('error', reject)
-    this.#server.listen(on, resolve)
+    this.#server.listen(on, () => resolve((this.#server.address() as AddressInfo).port))
     return promise
   }
 

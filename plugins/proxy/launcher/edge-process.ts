@@ -100,7 +100,7 @@ export class EdgeProcess {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.kill(`no answer to ${command.do} for ${limitMs} ms`), limitMs)
       this.#questions.set(id, { resolve, reject, timer })
-      this.#child.send({ id, ...command })
+      this.#child.send({ ...command, id })
     })
   }
 

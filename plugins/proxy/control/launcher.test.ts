@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import { RivetrError, type RouteTable } from '@rivetr/sdk'
+import { eventually } from '@rivetr/testing/suites/eventually'
+import { TestProxy } from '../test-proxy.ts'
+import { EdgeTraffic } from './traffic.ts'
+
+describe('the launcher', { timeout: 120_000 }, () => {
+  let app: Server
+  let table: RouteTable
+  const proxies: TestProxy[] = []
+
+  before(async () => {
+    app = createServer((_, res) => res.end('well'))
+    app.listen(0, '127.0.0.1')
+    await once(app, 'listening')
+    const { port } = app.address() as AddressInfo
+    const upstreams = [{ replica: 'r1', address: '127.0.0.1', port, weight: 1 }]
+    table = { routes: [{ app: { id: 'a', name: 'a' }, host: '127.0.0.1', path: '/', upstreams }] }
+  })
+  after(async () => {
+    app.close()
+    app.closeAllConnections()
+    await Promise.all(proxies.map((proxy) => proxy.close()))
+  })
+
+  async function serving(edges = 1): Promise<{ proxy: TestProxy; url: string }> {
+    const proxy = await TestProxy.start({ edges })
+    proxies.push(proxy)
+    await proxy.traffic.apply(table, 1, 1)
+    const { port } = await proxy.traffic.bound()
+    return { proxy, url: `http://127.0.0.1:${port}/` }
+  }
+
+  it('serves on while no control half is connected, and is adopted by the next', async () => {
+    const { proxy, url } = await serving()
+    const pid = await proxy.launcherPid()
+    await proxy.traffic.disconnect()
+    assert.equal(await bodyOf(url), 'well')
+
+    const next = await proxy.startAnother()
+    try {
+      assert.equal(await proxy.launcherPid(), pid)
+      const { epoch, generation, edges } = await next.stats()
+      assert.deepEqual({ epoch, generation, edges }, { epoch: 1, generation: 1, edges: 1 })
+      await next.apply({ routes: [] }, 2, 1)
+      assert.equal((await fetch(url)).status, 404)
+    } finally {
+      await next.stopAll()
+    }
+  })
+
+  it('with other settings hands its socket to a successor: no request is lost', async () => {
+    const { proxy, url } = await serving(1)
+    const pid = await proxy.launcherPid()
+    await proxy.traffic.disconnect()
+    const load = new Load(url)
+    const next = await proxy.startAnother({ edges: 2 })
+    try {
+      await next.apply(table, 2, 1)
+      assert.notEqual(await proxy.launcherPid(), pid)
+      assert.equal((await next.stats()).edges, 2)
+      await eventually('the old launcher ends', () => (isAlive(pid) ? undefined : true))
+      assert.deepEqual(await load.stop(), [])
+    } finally {
+      await next.stopAll()
+    }
+  })
+
+  it('starts an edge that was killed again; connections made meanwhile wait for it', async () => {
+    const { proxy, url } = await serving(2)
+    for (const edge of await proxy.edgePids()) process.kill(edge, 'SIGKILL')
+    const answers = await Promise.all(Array.from({ length: 20 }, () => bodyOf(url)))
+    assert.ok(answers.every((answer) => answer === 'well'))
+  })
+
+  it('replaces an edge that hangs, and an apply goes on with the others', async () => {
+    const { proxy, url } = await serving(2)
+    const [hung] = await proxy.edgePids()
+    assert.ok(hung !== undefined)
+    process.kill(hung, 'SIGSTOP')
+    const startedMs = performance.now()
+    await proxy.traffic.apply({ routes: [] }, 1, 2)
+    assert.ok(performance.now() - startedMs < 6_000)
+    await eventually('the hung edge is gone', () => (isAlive(hung) ? undefined : true))
+    await eventually('two edges again', async () =>
+      (await proxy.traffic.stats()).edges === 2 ? true : undefined,
+    )
+    for (let n = 0; n < 10; n += 1) assert.equal((await fetch(url)).status, 404)
+  })
+
+  it('that was killed is replaced, and the new one gets the last table', async () => {
+    const { proxy, url } = await serving(2)
+    const { port } = await proxy.traffic.bound()
+    const pid = await proxy.launcherPid()
+    const edges = await proxy.edgePids()
+    process.kill(pid, 'SIGKILL')
+    await eventually('the old edges end', () => (edges.some(isAlive) ? undefined : true))
+    await eventually('another launcher', async () => ((await proxy.launcherPid()) === pid ? undefined : true))
+    assert.equal(await eventually('an answer', () => bodyOf(url).catch(() => undefined)), 'well')
+    assert.equal((await proxy.traffic.bound()).port, port)
+    assert.equal((await proxy.traffic.stats()).generation, 1)
+  })
+
+  it('serves from the snapshot when it starts and no table is applied', async () => {
+    const { proxy, url } = await serving()
+    const { port } = await proxy.traffic.bound()
+    await proxy.traffic.stopAll()
+    const next = await proxy.startAnother({ httpPort: port })
+    try {
+      assert.equal(await bodyOf(url), 'well')
+      await assert.rejects(next.apply({ routes: [] }, 0, 5), (error) => RivetrError.is(error, 'conflict'))
+    } finally {
+      await next.stopAll()
+    }
+  })
+
+  it('frees the port when all is stopped', async () => {
+    const { proxy, url } = await serving()
+    const pids = [await proxy.launcherPid(), ...(await proxy.edgePids())]
+    await proxy.traffic.stopAll()
+    assert.deepEqual(pids.filter(isAlive), [])
+    await assert.rejects(fetch(url))
+  })
+
+  it('is not started on a port in use: the error names the port and what to do', async () => {
+    const other = createTcpServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = other.address() as AddressInfo
+    await assert.rejects(TestProxy.start({ httpPort: port }), (error: Error) => {
+      assert.ok(RivetrError.is(error, 'unavailable'))
+      assert.match(error.message, new RegExp(`port ${port} is in use.*http_port`))
+      return true
+    })
+    other.close()
+  })
+
+  it('refuses a socket path that the system would cut', async () => {
+    const { settings, log } = TestProxy.parts(`/tmp/${'long'.repeat(30)}`)
+    await assert.rejects(new EdgeTraffic(settings, log).start(), /longer than the 107 bytes/)
+  })
+})
+
+/** One request after the other until it is stopped, each on a connection of its own. */
+class Load {
+  readonly #failures: string[] = []
+  #stopped = false
+  readonly #done: Promise<unknown>
+
+  constructor(url: string) {
+    this.#done = Promise.all(Array.from({ length: 4 }, () => this.#run(url)))
+  }
+
+  async stop(): Promise<string[]> {
+    this.#stopped = true
+    await this.#done
+    return this.#failures
+  }
+
+  async #run(url: string): Promise<void> {
+    while (!this.#stopped) {
+      await bodyOf(url).catch((error: Error) =>
+        this.#failures.push(`${error.message}: ${String(error.cause)}`),
+      )
+    }
+  }
+}
+
+async function bodyOf(url: string): Promise<string> {
+  const response = await fetch(url, { headers: { connection: 'close' } })
+  const body = await response.text()
+  if (response.status !== 200) throw new Error(`answered ${response.status}`)
+  return body
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !isZombie(pid)
+  } catch {
+    return false
+  }
+}
+
+/** An orphan that ended may stay a zombie under PID 1. */
+function isZombie(pid: number): boolean {
+  return /^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+}
