@@ -80,11 +80,7 @@ export function faultOf(stderr: readonly string[], url: string): RivetrError {
     const match = text.match(says)
     if (match !== null) return sourceFault(fault, means(url, match), stderr)
   }
-  return sourceFault(
-    'transfer',
-    `git could not read ${url}: ${lastLine(stderr) ?? 'it gave no reason'}`,
-    stderr,
-  )
+  return sourceFault('transfer', `git failed on ${url}: ${lastLine(stderr) ?? 'it gave no reason'}`, stderr)
 }
 
 export function sourceFault(fault: Fault, message: string, stderr: readonly string[] = []): RivetrError {

@@ -5,7 +5,7 @@ import {
   type Commit,
   commitId,
   type FetchRequest,
-  RivetrError,
+  type RivetrError,
   type Source,
   type SourceSettings,
 } from '@rivetr/sdk'
@@ -71,10 +71,7 @@ export class GitSource implements Source {
     )
     await this.#fetchCommit(commit, source.branch, run)
     await this.#local(['checkout', '--quiet', '--force', '--detach', commit, '--'], run)
-    const [id, author, message] = await this.#local(['log', '-1', '--format=%H%n%an%n%s', commit, '--'], {
-      cwd: into,
-      signal,
-    })
+    const [id, author, message] = await this.#local(['log', '-1', '--format=%H%n%an%n%s', commit, '--'], run)
     if (id !== commit) throw sourceFault('commit', `${address.url} gave ${id} where ${commit} was asked for`)
     for (const remark of await remarks((args) => this.#git.run(args, { cwd: into, signal }))) onLine(remark)
     // Nothing that is built may contain the history; credentials were never written to it.
@@ -117,16 +114,10 @@ export class GitSource implements Source {
     return false
   }
 
-  /** A command that stays on this machine: when it fails, it is not the source's address that is at fault. */
-  async #local(
-    args: readonly string[],
-    run: Omit<FetchRun, 'address' | 'onLine'>,
-  ): Promise<readonly string[]> {
-    const { exitCode, stdout, stderr } = await this.#git.run(args, { cwd: run.cwd, signal: run.signal })
-    if (exitCode !== 0)
-      throw new RivetrError('source_failed', `git ${args[0]} failed: ${stderr.join('; ')}`, {
-        details: { fault: 'content' },
-      })
+  /** A command that stays on this machine. */
+  async #local(args: readonly string[], { cwd, signal, address }: FetchRun): Promise<readonly string[]> {
+    const { exitCode, stdout, stderr } = await this.#git.run(args, { cwd, signal })
+    if (exitCode !== 0) throw faultOf(stderr, address.url)
     return stdout
   }
 

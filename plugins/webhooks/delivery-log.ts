@@ -4,9 +4,9 @@ import {
   type Database,
   type Page,
   type PageQuery,
+  type PushEvent,
   pageQuery,
   type Rows,
-  type WebhookEvent,
   z,
 } from '@rivetr/sdk'
 import { Delivery, type Outcome, outcomes } from './entities.ts'
@@ -61,9 +61,9 @@ export class DeliveryLog {
   claim(
     app: string,
     provider: string,
-    event: Pick<WebhookEvent, 'delivery'> | WebhookEvent,
+    delivery: string,
+    push?: PushEvent,
   ): Promise<{ id: string } | { repeat: string }> {
-    const push = 'kind' in event && event.kind === 'push' ? event : undefined
     const now = this.#now()
     const fields = {
       outcome: 'received' as Outcome,
@@ -74,7 +74,6 @@ export class DeliveryLog {
       deployment: null,
       receivedAt: now,
     }
-    const { delivery } = event
     return this.#database.transaction(async (rows) => {
       const same = await rows.findOne(Delivery, { app, provider, delivery })
       if (same && !repeatable.includes(same.outcome))

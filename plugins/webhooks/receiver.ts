@@ -6,6 +6,7 @@ import {
   type Deployments,
   type Hooks,
   messageOf,
+  type PushEvent,
   RivetrError,
   systemPrincipal,
   type WebhookEvent,
@@ -13,9 +14,8 @@ import {
   type WebhookProvider,
 } from '@rivetr/sdk'
 import type { DeliveryLog, Verdict } from './delivery-log.ts'
+import { addressedOf, judge } from './matching.ts'
 import type { Rejections } from './rejections.ts'
-import { repositoryKey } from './repository-address.ts'
-import { skipMark } from './skip-mark.ts'
 import type { WebhookSecrets } from './webhook-secrets.ts'
 
 export interface ReceiverParts {
@@ -115,7 +115,7 @@ export class Receiver {
       const delivery = provider.deliveryId(headers)
       if (delivery !== undefined) {
         for (const app of apps) {
-          const claim = await this.#parts.log.claim(app.id, name, { delivery })
+          const claim = await this.#parts.log.claim(app.id, name, delivery)
           if ('id' in claim)
             await this.#parts.log.settle(claim.id, { outcome: 'failed', reason: messageOf(error) })
         }
@@ -126,9 +126,10 @@ export class Receiver {
 
   async #handle(app: App, name: string, event: WebhookEvent, requestId: string): Promise<Effect> {
     const { log } = this.#parts
-    const claim = await log.claim(app.id, name, event)
+    const claim = await log.claim(app.id, name, event.delivery, event.kind === 'push' ? event : undefined)
     if ('repeat' in claim) return { app: app.name, outcome: 'repeated', reason: claim.repeat }
-    const verdict = whyNot(app, event) ?? (await this.#deploy(app, event as PushEvent, requestId))
+    const judged = judge(app, event)
+    const verdict = 'push' in judged ? await this.#deploy(app, judged.push, requestId) : judged
     await log.settle(claim.id, verdict)
     return { app: app.name, ...verdict }
   }
@@ -171,39 +172,4 @@ export class Receiver {
       takeBack()
     }
   }
-}
-
-type PushEvent = Extract<WebhookEvent, { kind: 'push' }>
-
-/** Those whose repository was pushed to. When it is nobody's, all are told so: their webhook stands in the wrong repository. */
-function addressedOf(event: WebhookEvent, apps: readonly App[]): readonly App[] {
-  if (event.kind !== 'push') return apps
-  const matching = apps.filter((app) => isSourceOf(app, event))
-  return matching.length > 0 ? matching : apps
-}
-
-function isSourceOf({ source }: App, event: PushEvent): boolean {
-  const own = source.kind === 'git' ? repositoryKey(source.url) : undefined
-  return own !== undefined && event.urls.some((url) => repositoryKey(url) === own)
-}
-
-/** Why an event deploys nothing of this app, before any plugin is asked. */
-function whyNot(app: App, event: WebhookEvent): Verdict | undefined {
-  if (event.kind === 'ping')
-    return { outcome: 'ping', reason: 'the webhook works; the next push will deploy' }
-  if (event.kind === 'ignored') return { outcome: 'ignored', reason: event.reason }
-  if (!isSourceOf(app, event)) {
-    return {
-      outcome: 'ignored',
-      reason: `the push was to ${event.repository}, which is not the source of ${app.name}`,
-    }
-  }
-  if (event.branch !== app.source.branch) {
-    return {
-      outcome: 'ignored',
-      reason: `the push was to ${event.branch}; ${app.name} deploys ${app.source.branch}`,
-    }
-  }
-  const mark = skipMark(event.commit.message)
-  return mark === undefined ? undefined : { outcome: 'skipped', reason: `the commit says ${mark}` }
 }
