@@ -37,6 +37,7 @@ import { Queue } from '../deploy/queue.ts'
 import { recover } from '../deploy/recovery.ts'
 import { removeApp } from '../deploy/removal.ts'
 import { RouteTables } from '../deploy/route-table.ts'
+import { stopReplicas } from '../deploy/stop-replicas.ts'
 import { Turns } from '../deploy/turns.ts'
 import { Workspaces } from '../deploy/workspace.ts'
 import { systemClock } from './clock.ts'
@@ -129,11 +130,12 @@ export class Kernel {
     return kernel
   }
 
-  /** Stops the work, then the plugins in reverse, then the database. Replicas and edges go on. */
+  /** Stops the work, then the plugins in reverse, then the database. Replicas and edges go on, except for `stop-all`. */
   async stop(reason: string): Promise<void> {
     this.#stopping.abort()
     await this.#queue.stop()
     await this.hooks.settle('kernelStop', { reason })
+    if (reason === 'stop-all') await stopReplicas(this.parts) // after the edges drained
     await this.plugins.stop()
     await this.parts.database.close()
     this.#folder.release()

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { chmod, mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Engine } from './engine.ts'
@@ -18,6 +18,7 @@ export function thisRunsEngine(): Engine {
 /** A new folder, removed when this test file ends: after whatever its tests stop in hooks of their own. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(process.env.RIVETR_TEST_FOLDER ?? tmpdir(), 'rivetr-test-'))
+  await chmod(folder, 0o711) // replicas of native run as users of their own, below it
   if (folders.length === 0) process.once('exit', removeFolders)
   folders.push(folder)
   return folder

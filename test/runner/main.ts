@@ -1,6 +1,6 @@
 // `npm test`: the unit tests in one process, then the end-to-end tests, a process for each file, inside a network
 // namespace with an engine of this run's own. Closes with one line, `N passed, N failed, N skipped`.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect, parseArgs } from 'node:util'
@@ -28,6 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
   process.on(signal, () => interrupted.abort(signal))
 
 const folder = await mkdtemp(join(tmpdir(), 'rivetr-test-'))
+await chmod(folder, 0o711)
 try {
   await runAll()
 } finally {

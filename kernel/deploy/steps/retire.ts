@@ -42,6 +42,6 @@ async function drained(
   }
 }
 
-async function stopTimeoutOf({ ledger }: DeployParts, replica: ReplicaRecord): Promise<number> {
+export async function stopTimeoutOf({ ledger }: DeployParts, replica: ReplicaRecord): Promise<number> {
   return (await ledger.release(replica.release))?.processes[replica.process]?.stopTimeoutMs ?? 10_000
 }
