@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, test } from 'node:test'
 import { run } from './run.ts'
 
@@ -238,15 +239,20 @@ test('the data folder stands in rivetr.toml where nothing else names it', async 
   assert.equal((await rivetr({ env: { RIVETR_CONFIG: file } }, 'apps', 'list')).exitCode, 2)
 })
 
-test('stop returns when nobody answers any more', async () => {
+test('stop returns when nobody answers any more and the data folder is free', async () => {
+  let lock: DatabaseSync | undefined
   const api = await serve({
-    'POST /api/system/stop': () => {
+    'POST /api/system/stop': () => ({ status: 202, body: { stopping: true } }),
+    'GET /api/system/health': () => {
       api.close()
-      return { status: 202, body: { stopping: true } }
+      setTimeout(() => lock?.close(), 150)
+      return { body: { healthy: true, version: '1', instance: 'i', plugins: {} } }
     },
-    'GET /api/system/health': () => ({ body: { healthy: true, version: '1', instance: 'i', plugins: {} } }),
   })
+  lock = new DatabaseSync(join(api.env.RIVETR_DATA_DIR, 'rivetr.lock'))
+  lock.exec('pragma locking_mode = exclusive; begin exclusive')
   const { exitCode, stdout } = await rivetr(api, 'stop', '--all', '--json')
+  assert.equal(lock.isOpen, false)
   assert.deepEqual([exitCode, JSON.parse(stdout)], [0, { stopped: true, all: true }])
   assert.deepEqual(api.requests[0]?.body, { all: true })
 })

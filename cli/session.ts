@@ -10,6 +10,8 @@ export interface Session {
   readonly client: Client
   readonly output: Output
   readonly stdin: AsyncIterable<Uint8Array | string>
+  /** The data folder, when this machine's Rivetr is asked. */
+  readonly folder?: string
 }
 
 export interface GlobalOptions {
@@ -32,7 +34,7 @@ export async function openSession(
       fetch: socketFetch(socket),
       place: `${socket} ("rivetr serve" starts it)`,
     })
-    return { client, output, stdin }
+    return { client, output, stdin, folder }
   }
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
     throw new UsageError(`${JSON.stringify(url)} is no address; write it like https://rivetr.example.com`)

@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ApiError } from '@rivetr/sdk/client'
 import { table } from '../output.ts'
@@ -44,24 +46,23 @@ export async function listPlugins({ client, output }: Session): Promise<void> {
   output.result({ items }, table(['PLUGIN', 'VERSION', 'STATE', 'PROVIDES', 'ERROR'], rows))
 }
 
-/** Returns when Rivetr does not answer any more. */
-export async function stop({ client, output }: Session, { all = false }: { all?: boolean }): Promise<number> {
+/** Returns when Rivetr has ended: it does not answer, and on this machine its data folder is free. */
+export async function stop(
+  { client, output, folder }: Session,
+  { all = false }: { all?: boolean },
+): Promise<number> {
   await client.system.stop(all)
   const giveUpAt = performance.now() + stopLimitMs
-  while (await answers(client)) {
+  while ((await answers(client)) || (folder !== undefined && (await taken(folder)))) {
     if (performance.now() > giveUpAt) {
-      output.result(
-        { stopped: false },
-        `Rivetr still answers after ${stopLimitMs / 1000} s; its log says what it waits for`,
-      )
+      const late = `Rivetr has not ended after ${stopLimitMs / 1000} s; its log says what it waits for`
+      output.result({ stopped: false, all }, late)
       return 1
     }
     await sleep(pollMs)
   }
-  output.result(
-    { stopped: true, all },
-    all ? 'stopped, with edges and replicas' : 'stopped; edges and replicas go on serving',
-  )
+  const text = all ? 'stopped, with edges and replicas' : 'stopped; edges and replicas go on serving'
+  output.result({ stopped: true, all }, text)
   return 0
 }
 
@@ -72,6 +73,22 @@ async function answers(client: Session['client']): Promise<boolean> {
   } catch (error) {
     if (error instanceof ApiError && error.code === 'unreachable') return false
     throw error
+  }
+}
+
+/** Whether a kernel has the data folder: it holds SQLite's exclusive lock on this file for as long as it lives. */
+async function taken(folder: string): Promise<boolean> {
+  const file = join(folder, 'rivetr.lock')
+  if (!existsSync(file)) return false
+  const { DatabaseSync } = await import('node:sqlite')
+  const lock = new DatabaseSync(file)
+  try {
+    lock.exec('select 1 from sqlite_schema')
+    return false
+  } catch {
+    return true
+  } finally {
+    lock.close()
   }
 }
 
