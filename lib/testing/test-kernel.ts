@@ -1,18 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { checkDefinition, discoverBuiltIns, type FoundPlugin, Kernel, parseManifest } from '@rivetr/kernel'
-import {
-  type Clock,
-  definePlugin,
-  type Manifest,
-  type NamedToken,
-  type PluginContext,
-  type PluginDefinition,
-  RivetrError,
-  type Token,
-  type z,
-} from '@rivetr/sdk'
+import { discoverBuiltIns, type FoundPlugin, Kernel } from '@rivetr/kernel'
+import { type Clock, type NamedToken, type PluginContext, RivetrError, type Token } from '@rivetr/sdk'
+import { testPlugin } from './test-plugin.ts'
 
 export interface TestKernelOptions {
   /** Plugins under test: found ones, or made with `testPlugin`. */
@@ -72,21 +63,6 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
       await stop()
       if (options.dataDir === undefined) await rm(join(dataDir, '..'), { recursive: true, force: true })
     },
-  }
-}
-
-/** A plugin as a stranger writes it, without a package on disk. */
-export function testPlugin<Schema extends z.ZodObject>(
-  manifest: Partial<Manifest> & { name: string },
-  definition: Omit<PluginDefinition<Schema>, 'name'>,
-): FoundPlugin {
-  const parsed = parseManifest({ api: '^1.0', ...manifest }, 'the test')
-  const plugin = definePlugin({ ...definition, name: manifest.name } as PluginDefinition<Schema>)
-  return {
-    manifest: parsed,
-    version: '0.0.0',
-    builtIn: false,
-    load: async () => checkDefinition({ default: plugin }, parsed),
   }
 }
 
