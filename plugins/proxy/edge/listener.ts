@@ -8,6 +8,7 @@ import { forward } from './forward.ts'
 import { type ForwardingFields, plainAddress, TrustedProxies } from './forwarding.ts'
 import type { Holds } from './holds.ts'
 import { type Target, targetOf } from './host.ts'
+import { Presence } from './presence.ts'
 import { requestIdOf } from './request-id.ts'
 import type { Table } from './table.ts'
 import { isWebSocket, upgrade } from './upgrade.ts'
@@ -24,6 +25,7 @@ export class Listener {
   readonly #table: Table
   readonly #holds: Holds
   readonly #trusted: TrustedProxies
+  readonly #presence: Presence
 
   constructor(settings: EdgeSettings, table: Table, holds: Holds) {
     this.#settings = settings
@@ -41,6 +43,7 @@ export class Listener {
       keepAlive: true,
       shouldUpgradeCallback: isWebSocket,
     })
+    this.#presence = new Presence(this.#server)
     this.#server.on('request', (req, res) => this.#request(req, res))
     this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket as Socket, head))
   }
@@ -71,6 +74,7 @@ export class Listener {
   #request(req: IncomingMessage, res: ServerResponse): void {
     this.requests += 1
     if (this.#draining) res.shouldKeepAlive = false
+    this.#presence.watch(req.socket, res)
     this.#boundUpload(req)
     const requestId = requestIdOf(req.headers['x-request-id'])
     if (req.url === '*') {

@@ -20,6 +20,14 @@ export interface Upgrade {
 }
 
 const proxy = createProxyServer({})
+// A peer that vanishes is nothing to report: its sockets are closed, and without a listener it would be thrown.
+proxy.on('error', () => undefined)
+// Until the app has answered, the library does not look after a client that leaves.
+proxy.on('proxyReqWs', (request, _req, client) => {
+  const abandon = () => request.destroy()
+  client.once('close', abandon)
+  request.once('upgrade', () => client.off('close', abandon))
+})
 
 /** RFC 9110 §7.8: any other protocol is ignored, and the request answered as plain HTTP. */
 export function isWebSocket(req: IncomingMessage): boolean {
