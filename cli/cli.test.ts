@@ -257,6 +257,25 @@ test('stop returns when nobody answers any more and the data folder is free', as
   assert.deepEqual(api.requests[0]?.body, { all: true })
 })
 
+test('webhook makes a secret where there is none, and replaces one only when told to', async () => {
+  let configured = false
+  const paths = { github: '/webhooks/github' }
+  const api = await serve({
+    'GET /api/apps/shop/webhook': () => ({ body: { configured, paths } }),
+    'PUT /api/apps/shop/webhook': () => {
+      configured = true
+      return { body: { secret: 's3cret' } }
+    },
+  })
+  const made = await rivetr(api, 'webhook', 'shop', '--json')
+  assert.deepEqual(JSON.parse(made.stdout), { configured: true, paths, secret: 's3cret' })
+  assert.deepEqual(JSON.parse((await rivetr(api, 'webhook', 'shop', '--json')).stdout), {
+    configured: true,
+    paths,
+  })
+  assert.match((await rivetr(api, 'webhook', 'shop', '--replace')).stdout, /s3cret/)
+})
+
 function deployment(state: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     id: 'd1',

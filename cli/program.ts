@@ -239,10 +239,11 @@ function addSettings(rivetr: Command, asking: Asking): void {
 
   rivetr
     .command('webhook <app>')
-    .description('make the webhook of an app: what to enter at the git host')
+    .description('where the git host of an app delivers; makes the secret where there is none')
+    .option('--replace', 'make a new secret; the old one is not taken any more')
     .action(
-      asking(async (session, app: string) =>
-        (await import('./commands/webhook.ts')).makeWebhook(session, app),
+      asking(async (session, app: string, options: { replace?: boolean }) =>
+        (await import('./commands/webhook.ts')).showWebhook(session, app, options),
       ),
     )
 }

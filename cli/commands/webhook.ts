@@ -1,16 +1,30 @@
 import type { Session } from '../session.ts'
 
-/** Makes a new secret, which replaces an earlier one, and shows what to enter at the git host. */
-export async function makeWebhook({ client, output }: Session, app: string): Promise<void> {
-  const webhook = await client.call<Record<string, unknown>>(
-    'PUT',
-    `/api/apps/${encodeURIComponent(app)}/webhook`,
-    {},
-  )
-  output.result(
-    webhook,
-    Object.entries(webhook)
-      .map(([name, value]) => `${name.padEnd(9)}${value}`)
-      .join('\n'),
-  )
+/** Where git hosts deliver, by kind: `{ github: '/webhooks/github' }`. */
+type Paths = Record<string, string>
+
+/** Shows where an app's git host delivers, and makes the secret where there is none or a new one is wanted. */
+export async function showWebhook(
+  { client, output }: Session,
+  app: string,
+  { replace = false }: { replace?: boolean },
+): Promise<void> {
+  const path = `/api/apps/${encodeURIComponent(app)}/webhook`
+  const { configured, paths } = await client.call<{ configured: boolean; paths: Paths }>('GET', path)
+  if (configured && !replace) {
+    output.result(
+      { configured, paths },
+      `${textOf(paths)}\nsecret   set, and never shown again; --replace makes a new one`,
+    )
+    return
+  }
+  const { secret } = await client.call<{ secret: string }>('PUT', path, {})
+  output.result({ configured: true, paths, secret }, `${textOf(paths)}\nsecret   ${secret}`)
+  output.hint('enter this at the git host now: the secret is shown this once')
+}
+
+function textOf(paths: Paths): string {
+  return Object.entries(paths)
+    .map(([kind, path]) => `${kind.padEnd(9)}${path} (content type application/json)`)
+    .join('\n')
 }
