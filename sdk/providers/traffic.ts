@@ -48,7 +48,7 @@ export interface Traffic {
    * `epoch` is a boot counter (two kernels cannot fight), `generation` grows with each table of an epoch.
    */
   apply(table: RouteTable, epoch: number, generation: number): Promise<void>
-  /** From the moment it resolves, new requests of the app wait on every edge; after `limitMs` they are let go by themselves. */
+  /** `app` is its id. From the moment it resolves, new requests of the app wait on every edge; after `limitMs` they are let go by themselves. */
   hold(app: string, limitMs: number): Promise<void>
   /** Lets them go. Idempotent. */
   release(app: string): Promise<void>

@@ -3,9 +3,13 @@ import { RivetrError } from '@rivetr/sdk'
 import { readJsonLines } from '../launcher/json-lines.ts'
 import type { Answer, Hello, LauncherCommand } from '../launcher/protocol.ts'
 
+/** Above all that the launcher itself waits for: an edge that starts, one that hangs, a slow disk. */
+const answerLimitMs = 20_000
+
 interface Question {
   resolve(result: unknown): void
   reject(error: RivetrError): void
+  readonly timer: NodeJS.Timeout
 }
 
 /** A connection to the launcher that runs. */
@@ -21,7 +25,10 @@ export class LauncherClient {
     readJsonLines(socket, (message) => this.#answered(message as Answer))
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
-        for (const question of this.#questions.values()) question.reject(new LauncherGone())
+        for (const { reject, timer } of this.#questions.values()) {
+          clearTimeout(timer)
+          reject(new LauncherGone())
+        }
         this.#questions.clear()
         resolve()
       })
@@ -44,12 +51,21 @@ export class LauncherClient {
     return this.ask({ do: 'hello' }) as Promise<Hello>
   }
 
-  /** Rejects with `LauncherGone` when the connection ends first. */
+  /** Rejects with `LauncherGone` when the connection ends first, with `unavailable` when the launcher stays silent. */
   ask(command: LauncherCommand): Promise<unknown> {
     if (this.#socket.destroyed || !this.#socket.writable) return Promise.reject(new LauncherGone())
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#questions.set(id, { resolve, reject })
+      const timer = setTimeout(() => {
+        this.#questions.delete(id)
+        reject(
+          new RivetrError(
+            'unavailable',
+            `the proxy's launcher did not answer ${command.do} within ${answerLimitMs} ms`,
+          ),
+        )
+      }, answerLimitMs)
+      this.#questions.set(id, { resolve, reject, timer })
       this.#socket.write(`${JSON.stringify({ ...command, id })}\n`)
     })
   }
@@ -61,6 +77,7 @@ export class LauncherClient {
   #answered({ id, result, error }: Answer): void {
     const question = this.#questions.get(id)
     this.#questions.delete(id)
+    clearTimeout(question?.timer)
     if (error === undefined) question?.resolve(result)
     else question?.reject(new RivetrError(error.code, error.message))
   }

@@ -78,6 +78,19 @@ describe('the launcher', { timeout: 120_000 }, () => {
     assert.ok(answers.every((answer) => answer === 'well'))
   })
 
+  it('loses nothing but what a killed edge held', async () => {
+    const { proxy, url } = await serving(2)
+    const load = new Load(url)
+    const [edge] = await proxy.edgePids()
+    assert.ok(edge !== undefined)
+    process.kill(edge, 'SIGKILL')
+    await eventually('two edges again', async () =>
+      (await proxy.traffic.stats()).edges === 2 ? true : undefined,
+    )
+    const failures = await load.stop()
+    assert.ok(failures.length <= Load.connections, failures.join('\n'))
+  })
+
   it('replaces an edge that hangs, and an apply goes on with the others', async () => {
     const { proxy, url } = await serving(2)
     const [hung] = await proxy.edgePids()
@@ -147,12 +160,13 @@ describe('the launcher', { timeout: 120_000 }, () => {
 
 /** One request after the other until it is stopped, each on a connection of its own. */
 class Load {
+  static readonly connections = 4
   readonly #failures: string[] = []
   #stopped = false
   readonly #done: Promise<unknown>
 
   constructor(url: string) {
-    this.#done = Promise.all(Array.from({ length: 4 }, () => this.#run(url)))
+    this.#done = Promise.all(Array.from({ length: Load.connections }, () => this.#run(url)))
   }
 
   async stop(): Promise<string[]> {

@@ -12,7 +12,7 @@ import { connectLauncher, type RunningLauncher } from './launcher.ts'
 import { LauncherGone } from './launcher-client.ts'
 
 /** How long a command may take altogether, a new launcher included. */
-const commandLimitMs = 20_000
+const commandLimitMs = 30_000
 /** Between attempts to start a launcher again. */
 const firstPauseMs = 100
 const longestPauseMs = 10_000
@@ -99,7 +99,7 @@ export class EdgeTraffic implements Traffic {
             cause: error,
           })
         }
-        // Every command may be given twice, and #watch is about to replace #running.
+        // Every command may be given twice, and `#watch` is about to replace the launcher.
         if (!(error instanceof LauncherGone)) throw error
         await sleep(firstPauseMs)
       }

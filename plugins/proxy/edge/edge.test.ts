@@ -453,21 +453,32 @@ describe('an edge', { timeout: 60_000 }, () => {
   })
 
   it('lets held requests go in the order of their arrival', async () => {
-    const order: string[] = []
-    await start((received, socket) => {
-      if (!received.endsWith('\r\n\r\n')) return
-      order.push(/\/(\d+) /.exec(received)?.[1] ?? '')
-      socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok')
-    })
+    await start()
     edge.holds.hold('a', 10_000)
     const answers = []
     for (let n = 0; n < 5; n += 1) {
       answers.push(edge.exchange(`GET /${n} HTTP/1.1\r\n${host}\r\n`))
       await eventually('it arrived', () => (edge.listener.requests === n + 1 ? true : undefined))
     }
-    assert.deepEqual(order, [])
+    assert.equal(edge.app.connections.length, 0)
     edge.holds.release('a')
     await Promise.all(answers)
-    assert.deepEqual([...order].sort(), ['0', '1', '2', '3', '4'])
+    const order = edge.app.connections.map(({ text }) => text.slice(0, 'GET /0'.length))
+    assert.deepEqual(order, ['GET /0', 'GET /1', 'GET /2', 'GET /3', 'GET /4'])
   })
+  it('forgets a held request whose client leaves', async () => {
+    await start()
+    edge.holds.hold('a', 10_000)
+    const client = edge.client()
+    client.send(`GET / HTTP/1.1\r\n${host}\r\n`)
+    await eventually('it arrived', () => (edge.listener.requests === 1 ? true : undefined))
+    client.socket.resetAndDestroy()
+    await client.ended()
+    assert.match(await edgeAnswersWhileHeld(), /^HTTP\/1.1 404 /)
+    edge.holds.release('a')
+    assert.equal(edge.app.text, '')
+  })
+
+  /** A round trip through the edge, after which it has seen what was sent before. */
+  const edgeAnswersWhileHeld = () => edge.exchange('GET / HTTP/1.1\r\nHost: other.example.test\r\n\r\n')
 })
