@@ -1,5 +1,5 @@
-import { chmod, lchown, mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, lchown, mkdir, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { isInside } from '@rivetr/sdk/kit'
 import { checkedId } from './replica-folder.ts'
 
@@ -35,5 +35,15 @@ export class AppFolder {
 
   holds(release: string): boolean {
     return release !== this.#path && isInside(this.#path, release)
+  }
+}
+
+/** Why no app could be run from below this folder: somewhere on the way to it not everybody may pass. */
+export async function whyUnreachable(folder: string): Promise<string | undefined> {
+  for (let above = dirname(folder); ; above = dirname(above)) {
+    const found = await stat(above).catch(() => undefined)
+    if (found !== undefined && (found.mode & 0o001) === 0)
+      return `apps may not pass through ${above}; set apps_dir in [kernel] to a folder that they can reach, as in /srv`
+    if (above === dirname(above)) return undefined
   }
 }

@@ -1,16 +1,17 @@
-import { type ReplicaSpec, RivetrError } from '@rivetr/sdk'
+import type { ReplicaSpec } from '@rivetr/sdk'
 import type { AppFolder } from './app-folder.ts'
 import { marker } from './replica.ts'
 import { shellsOwn } from './shim.ts'
 
 /** The whole environment of a replica: the little that every program expects, and over it what the app is given. */
-export function environmentFor(spec: ReplicaSpec, app: AppFolder, path: string): Record<string, string> {
+export function environmentFor(
+  spec: ReplicaSpec,
+  app: AppFolder,
+  path: string,
+): Record<string, string> & { PATH: string } {
   const refused = shellsOwn.find((name) => spec.env[name] !== undefined)
   if (refused !== undefined) {
-    throw new RivetrError(
-      'replica_failed',
-      `the native runtime cannot set ${refused}, which belongs to the shell; give the variable another name`,
-    )
+    throw new Error(`${refused} belongs to the shell; give that variable another name`)
   }
   return {
     PATH: path,

@@ -27,8 +27,8 @@ export async function sealRelease(folder: string, uid: number): Promise<void> {
  * folders on the way belong to root.
  */
 export async function openRelease(folder: string, uid: number): Promise<void> {
-  if ((await lstat(folder)).uid === uid) return
-  await openEntry(folder, await lstat(folder), uid)
+  const entry = await lstat(folder)
+  if (entry.uid !== uid) await openEntry(folder, entry, uid)
 }
 
 async function sealEntry(path: string, entry: Stats, uid: number): Promise<void> {

@@ -18,7 +18,7 @@ const pollMs = 25
 /** A killed process may hang in the disk for a while; for longer than this it is reported. */
 const killLimitMs = 10_000
 /** Of a replica that was killed together with its shim nobody could write down the exit code. */
-const killed: ReplicaExit = { exitCode: 128 + 9, oom: false }
+export const killed: ReplicaExit = { exitCode: 128 + 9, oom: false }
 
 /** A replica that was started at some time, by this kernel or one before it. */
 export class Replica {
@@ -36,17 +36,18 @@ export class Replica {
     return findProcess(leader.pid)?.startTicks === leader.startTicks
   }
 
-  /** Undefined while it runs. */
+  /** Undefined while it runs, and where its start has not come as far as its first process. */
   get exit(): ReplicaExit | undefined {
     if (this.running) return undefined
-    const { exitCode } = this.#folder.state() // read after the process was seen to be gone: then it is written
+    const { leader, exitCode } = this.#folder.state() // after the process was seen to be gone: now it is written
+    if (leader === undefined) return undefined
     return exitCode === undefined ? killed : { exitCode, oom: false }
   }
 
   get status(): ReplicaStatus {
     const { id, appId, deployment, endpoint, startedAt } = this.record
-    const { exit } = this
-    return { id, appId, deployment, running: exit === undefined, exit, endpoint, startedAt }
+    const { running } = this
+    return { id, appId, deployment, running, exit: running ? undefined : this.exit, endpoint, startedAt }
   }
 
   /** The leader's environment as it was given, byte for byte. */
