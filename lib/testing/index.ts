@@ -1,4 +1,5 @@
 export { TestClock } from './clock.ts'
+export { createDeployStage, type DeployStage, type DeployStageOptions, tester } from './deploy-stage.ts'
 export { FakeBuilder } from './fakes/builder.ts'
 export { FakeHealthProbe } from './fakes/health-probe.ts'
 export { FakeImages } from './fakes/images.ts'
