@@ -90,6 +90,7 @@ test('wrong passwords and unknown accounts get the same answer, and after ten at
   for (let more = 0; more < 9; more += 1) await attempt(owner.email, 'wrong')
   const locked = await attempt(owner.email, owner.password)
   assert.equal(locked.status, 429)
+  assert.match(locked.headers.get('retry-after') ?? '', /^\d+$/)
   assert.ok((locked.body.error as { details: { retryAfterSeconds: number } }).details.retryAfterSeconds > 0)
   clock.leap(15 * 60_000)
   assert.equal((await attempt(owner.email, owner.password)).status, 200)

@@ -63,9 +63,16 @@ async function guarded(ctx: Context, next: Next, log: Logger): Promise<void> {
     const { status, body } = errorAnswer(error, requestId, ctx.state.known === true)
     if (status === 500)
       log.error('a request failed', { requestId, method: ctx.method, path: ctx.path, error: inspect(error) })
-    if (status === 413) ctx.set('connection', 'close') // the rest of the body is not read
+    ctx.set(headersOf(status, body.error.details))
     ctx.status = status
     ctx.body = body
   }
   log.debug('request', { requestId, method: ctx.method, path: ctx.path, status: ctx.status })
+}
+
+function headersOf(status: number, details: Record<string, unknown> = {}): Record<string, string> {
+  if (status === 401) return { 'www-authenticate': 'Bearer' } // RFC 9110, 11.6.1
+  if (status === 413) return { connection: 'close' } // the rest of the body is not read
+  if (status === 429 && details.retryAfterSeconds) return { 'retry-after': String(details.retryAfterSeconds) }
+  return {}
 }

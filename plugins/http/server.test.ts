@@ -146,6 +146,7 @@ test('strangers are told nothing but that they must sign in', async () => {
   const stage = await open([post('/api/things')])
   const response = await fetch(`${stage.url}/api/things`, json({ nonsense: true }))
   assert.equal(response.status, 401)
+  assert.equal(response.headers.get('www-authenticate'), 'Bearer')
   assert.doesNotMatch(await response.text(), /nonsense|name/)
   assert.equal(stage.audits.at(-1)?.outcome, 'denied')
 })
