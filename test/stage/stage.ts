@@ -78,17 +78,23 @@ export class StageApp {
     await this.copy.write(files)
     const commit = await this.copy.commit(message)
     await this.copy.push('main')
+    return this.deliver(commit, message)
+  }
+
+  /** What the git host sends after a push; returns the id of the deployment. */
+  async deliver(commit: string, message: string): Promise<string> {
     const url = `http://127.0.0.1:${this.stage.rivetr.apiPort}`
-    const { status, body } = await deliverPush(url, this.secret, {
-      repositoryUrl: this.repository.url,
-      branch: 'main',
-      commit,
-      message,
-    })
+    const push = { repositoryUrl: this.repository.url, branch: 'main', commit, message }
+    const { status, body } = await deliverPush(url, this.secret, push)
     const [delivery] = body.deliveries ?? []
     if (status !== 202 || delivery?.deployment === undefined)
       throw new Error(`the push was not taken: ${status} ${JSON.stringify(body)}`)
     return delivery.deployment
+  }
+
+  /** The commit at the head of main, as the git server has it. */
+  async head(): Promise<string> {
+    return (await this.copy.git('ls-remote', 'origin', 'refs/heads/main')).split('\t', 1)[0] ?? ''
   }
 
   /** The deployment once it is final. */
