@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { RivetrError, type RouteTable } from '@rivetr/sdk'
@@ -12,10 +12,14 @@ import { EdgeTraffic } from './traffic.ts'
 describe('the launcher', { timeout: 120_000 }, () => {
   let app: Server
   let table: RouteTable
+  const waiting: ServerResponse[] = []
   const proxies: TestProxy[] = []
 
   before(async () => {
-    app = createServer((_, res) => res.end('well'))
+    app = createServer((req, res) => {
+      if (req.url === '/slow') waiting.push(res)
+      else res.end('well')
+    })
     app.listen(0, '127.0.0.1')
     await once(app, 'listening')
     const { port } = app.address() as AddressInfo
@@ -66,6 +70,24 @@ describe('the launcher', { timeout: 120_000 }, () => {
       assert.equal((await next.stats()).edges, 2)
       await eventually('the old launcher ends', () => (isAlive(pid) ? undefined : true))
       assert.deepEqual(await load.stop(), [])
+    } finally {
+      await next.stopAll()
+    }
+  })
+
+  it('with another port gives way to a new one, although a client still waits for an answer', async () => {
+    const { proxy, url } = await serving(1)
+    await proxy.traffic.disconnect()
+    const slow = fetch(`${url}slow`)
+    await eventually('the app has it', () => waiting[0])
+    const port = await freePort()
+    const next = await proxy.startAnother({ httpPort: port })
+    try {
+      await next.apply(table, 2, 1)
+      assert.equal(await bodyOf(`http://127.0.0.1:${port}/`), 'well')
+      await assert.rejects(bodyOf(url))
+      waiting.pop()?.end('late')
+      assert.equal(await (await slow).text(), 'late')
     } finally {
       await next.stopAll()
     }
@@ -189,6 +211,15 @@ async function bodyOf(url: string): Promise<string> {
   const body = await response.text()
   if (response.status !== 200) throw new Error(`answered ${response.status}`)
   return body
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }
 
 function isAlive(pid: number): boolean {

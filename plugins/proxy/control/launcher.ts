@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Logger, RivetrError } from '@rivetr/sdk'
 import { type LauncherSettings, protocol } from '../launcher/protocol.ts'
 import { LauncherClient } from './launcher-client.ts'
-import { listenAndPass } from './listening-socket.ts'
+import { type Bound, listenAndPass } from './listening-socket.ts'
 
 /** Linux takes no longer path for a unix socket (sockaddr_un has 108 bytes, the last is NUL). */
 const longestSocketPath = 107
@@ -18,10 +18,8 @@ const longestLogBytes = 4 * 1024 * 1024
 
 const launcherFile = fileURLToPath(new URL('../launcher/main.ts', import.meta.url))
 
-export interface RunningLauncher {
+export interface RunningLauncher extends Bound {
   readonly client: LauncherClient
-  readonly port: number
-  readonly address: string
 }
 
 /**
@@ -40,35 +38,42 @@ export async function connectLauncher(
   const running = await LauncherClient.connect(settings.socket)
   if (running === undefined) return start(settings, signal, log)
   const hello = await running.hello()
-  const bound = { address: hello.settings.address, port: hello.settings.port }
-  if (hello.protocol === protocol) {
-    const wanted = settings.port === 0 ? { ...settings, ...bound } : { ...settings, address: bound.address }
-    if (isDeepStrictEqual(hello.settings, JSON.parse(JSON.stringify(wanted)))) {
-      log.info('found the launcher of the proxy running', { pid: hello.pid, port: bound.port })
+  const bound: Bound = { address: hello.settings.address, port: hello.settings.port }
+  if (hello.protocol === protocol && isAt(bound, settings)) {
+    const wanted = { ...settings, ...bound }
+    if (isDeepStrictEqual(hello.settings, wanted)) {
+      log.info('found the launcher of the proxy running', { pid: hello.pid, ...bound })
       return { client: running, ...bound }
     }
-    if (wanted.port === bound.port) {
-      log.info('the launcher hands over to one of these settings', { pid: hello.pid, port: bound.port })
-      await running.ask({
-        do: 'supersede',
-        program: process.execPath,
-        launcher: launcherFile,
-        settings: wanted,
-      })
-      const successor = await waitForLauncher(settings, signal)
-      await successor.ask({ do: 'ready' })
-      running.close() // which is what the old one waits for
-      return { client: successor, ...bound }
-    }
+    log.info('the launcher hands over to one of the new settings or release', { pid: hello.pid, ...bound })
+    await running.ask({
+      do: 'supersede',
+      program: process.execPath,
+      launcher: launcherFile,
+      settings: wanted,
+    })
+    const successor = await waitForLauncher(settings, signal)
+    await successor.ask({ do: 'ready' })
+    running.close() // which is what the old one waits for
+    return { client: successor, ...bound }
   }
-  log.info('the launcher that runs has another port; it is stopped', { pid: hello.pid, port: bound.port })
+  log.info('the launcher that runs listens elsewhere, or is of another protocol; it is stopped', {
+    pid: hello.pid,
+    ...bound,
+  })
   await running.ask({ do: 'stop' })
   return start(settings, signal, log)
 }
 
+/** Whether these settings lead to the same socket: any port will do for 0, and `::` may have become 0.0.0.0. */
+function isAt(bound: Bound, { address, port }: LauncherSettings): boolean {
+  const sameAddress = bound.address === address || (address === '::' && bound.address === '0.0.0.0')
+  return sameAddress && (port === 0 || port === bound.port)
+}
+
 async function start(settings: LauncherSettings, signal: AbortSignal, log: Logger): Promise<RunningLauncher> {
   mkdirSync(settings.folder, { recursive: true, mode: 0o700 })
-  let bound = { address: settings.address, port: settings.port }
+  let bound: Bound = settings
   await listenAndPass(settings.address, settings.port, signal, (listenFd, at) => {
     bound = at
     const logFd = openLog(settings.folder)
@@ -85,8 +90,8 @@ async function start(settings: LauncherSettings, signal: AbortSignal, log: Logge
   })
   const client = await waitForLauncher(settings, signal)
   const { pid } = await client.hello()
-  log.info('started the launcher of the proxy', { pid, ...bound })
-  return { client, ...bound }
+  log.info('started the launcher of the proxy', { pid, address: bound.address, port: bound.port })
+  return { client, address: bound.address, port: bound.port }
 }
 
 async function waitForLauncher(settings: LauncherSettings, signal: AbortSignal): Promise<LauncherClient> {

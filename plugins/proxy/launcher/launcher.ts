@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { closeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeSlot } from './edge-slot.ts'
 import { log } from './log.ts'
@@ -57,8 +58,9 @@ export class Launcher {
     }
   }
 
-  /** Drains all edges at once; resolves when they are gone. */
+  /** Frees the port and drains all edges at once; resolves when they are gone. */
   async close(): Promise<void> {
+    closeSync(listenFd)
     await Promise.all(this.#slots.map((slot) => slot.close(this.#settings.edge.drainMs)))
   }
 

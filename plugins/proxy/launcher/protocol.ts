@@ -3,7 +3,10 @@
  * nothing, and all three may be of different releases of Rivetr for a moment.
  */
 
-/** Changes whenever a message changes its meaning. A launcher of another protocol is superseded, never talked to. */
+/**
+ * Changes whenever a message changes its meaning. A launcher of another protocol is asked to stop, and nothing else:
+ * `hello` and `stop` stay as they are for ever.
+ */
 export const protocol = 1
 
 /** The listening socket, in the launcher and in every edge (systemd's first socket has the same number). */
