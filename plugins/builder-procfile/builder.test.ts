@@ -14,8 +14,9 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { type BuildRequest, type ReplicaSpec, RivetrError, type RunOptions, type Runtime } from '@rivetr/sdk'
+import { type BuildRequest, type ReplicaSpec, RivetrError, type Runtime } from '@rivetr/sdk'
 import { spawn } from '@rivetr/sdk/kit'
+import { builderSuite } from '@rivetr/testing/suites/builder'
 import { ProcfileBuilder } from './builder.ts'
 
 describe('the Procfile builder', () => {
@@ -30,17 +31,7 @@ describe('the Procfile builder', () => {
   })
   afterEach(() => rm(folder, { recursive: true }))
 
-  /** Runs one-offs as they are asked for, and nothing else. */
-  const runtime = {
-    async run(spec: ReplicaSpec, { onLine, signal, writable }: RunOptions) {
-      ran.push({ spec, writable })
-      const [program = '', ...args] = spec.run.command ?? []
-      if (spec.artefact.kind !== 'folder') assert.fail('not a folder')
-      const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: folder, ...spec.env }
-      const { exitCode } = await spawn(program, args, { cwd: spec.artefact.path, env, signal, onLine })
-      return { exitCode, oom: false }
-    },
-  } as Partial<Runtime> as Runtime
+  const runtime = oneOffs((spec, writable) => ran.push({ spec, writable }))
   const builder = new ProcfileBuilder(() => runtime)
 
   async function source(files: Record<string, string>): Promise<string> {
@@ -236,3 +227,47 @@ describe('the Procfile builder', () => {
     assert.equal(hashes.size, 5)
   })
 })
+
+builderSuite('procfile', {
+  async open() {
+    const start = { start: 'node server.js' }
+    const sample = (build: string) => ({
+      files: { 'package.json': JSON.stringify({ scripts: { ...start, build } }), 'server.js': '' },
+    })
+    return {
+      builder: new ProcfileBuilder(() => oneOffs(() => undefined)),
+      runtime: 'native',
+      samples: {
+        buildable: {
+          files: { Procfile: 'web: node server.js\nrelease: node migrate.js', 'server.js': '' },
+          result: {
+            processes: { web: { command: ['node', 'server.js'] } },
+            releaseCommand: ['node', 'migrate.js'],
+          },
+        },
+        failing: { ...sample('echo no such module && exit 2'), lastLine: 'no such module' },
+        slow: sample('echo building && sleep 300'),
+        wantedFile: 'Procfile',
+      },
+      remove: async (artefact) => {
+        if (artefact.kind === 'folder') await rm(artefact.path, { recursive: true })
+      },
+      close: async () => undefined,
+    }
+  },
+})
+
+/** A runtime that runs one-offs in their folder, and can do nothing else. */
+function oneOffs(tell: (spec: ReplicaSpec, writable: boolean | undefined) => void): Runtime {
+  const runtime: Pick<Runtime, 'run'> = {
+    async run(spec, { onLine, signal, writable }) {
+      tell(spec, writable)
+      const [program = '', ...args] = spec.run.command ?? []
+      if (spec.artefact.kind !== 'folder') assert.fail('not a folder')
+      const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, HOME: tmpdir(), ...spec.env }
+      const { exitCode } = await spawn(program, args, { cwd: spec.artefact.path, env, signal, onLine })
+      return { exitCode, oom: false }
+    },
+  }
+  return runtime as Runtime
+}

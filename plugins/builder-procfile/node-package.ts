@@ -1,4 +1,4 @@
-import { RivetrError, z } from '@rivetr/sdk'
+import { messageOf, RivetrError, z } from '@rivetr/sdk'
 import { type CommandLine, parseCommandLine } from './command-line.ts'
 import { exists, readText } from './source-file.ts'
 
@@ -35,7 +35,7 @@ function parse(text: string): Package {
   try {
     return shape.parse(JSON.parse(text.replace(/^\ufeff/, '')))
   } catch (error) {
-    const why = error instanceof z.ZodError ? z.prettifyError(error) : String(error)
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error)
     throw new RivetrError('build_failed', `package.json cannot be read: ${why}`, { cause: error })
   }
 }
