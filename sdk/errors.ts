@@ -20,6 +20,8 @@ export const errorCodes = Object.freeze({
   /** A provider, an engine or a plugin that is needed is not there now; trying again later may help. */
   unavailable: 503,
   timed_out: 504,
+  /** Another program listens where Rivetr is told to; start-up stops. */
+  address_in_use: 500,
   /** `rivetr.toml` or the environment is wrong; start-up stops. */
   config_invalid: 500,
   /** The data folder cannot be used: unwritable, corrupt, of a newer version or in use by another Rivetr. */

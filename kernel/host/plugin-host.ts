@@ -227,7 +227,7 @@ export class PluginHost implements Plugins {
     }
     this.#parts.log.error(`plugin ${name} failed (${phase})`, { plugin: name, ...errorFields(error) })
     this.#parts.hooks.notify('pluginFailed', { plugin: name, phase, error: record.error })
-    if (this.#parts.onFailure === 'abort' || phase === 'configure') throw error
+    if (this.#parts.onFailure === 'abort' || isSettingsFault(phase, error)) throw error
   }
 
   async #bounded(phase: Phase, work: () => Promise<void>): Promise<void> {
@@ -280,6 +280,11 @@ export class PluginHost implements Plugins {
     if (record === undefined) throw new Error(`no plugin ${name}`)
     return record
   }
+}
+
+/** What only a change of rivetr.toml can mend stops the start, so that nobody runs half a Rivetr by mistake. */
+function isSettingsFault(phase: string, error: unknown): boolean {
+  return phase === 'configure' || (phase === 'start' && RivetrError.is(error, 'address_in_use'))
 }
 
 export function tablesOf(definition: AnyPlugin): Tables {

@@ -37,7 +37,7 @@ function listenError(error: NodeJS.ErrnoException, where: string): RivetrError {
   const next = 'choose another by "port" in the section [http] of rivetr.toml'
   const failed = `cannot listen on ${where}`
   if (error.code === 'EADDRINUSE') {
-    return new RivetrError('unavailable', `${failed}: another program does already; stop it, or ${next}`, {
+    return new RivetrError('address_in_use', `${failed}: another program does already; stop it, or ${next}`, {
       cause: error,
     })
   }

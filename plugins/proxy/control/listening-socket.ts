@@ -75,7 +75,7 @@ function cannotListen(address: string, port: number, cause: unknown): RivetrErro
   const details = { address, port }
   if (code === 'EADDRINUSE') {
     const message = `port ${port} is in use by another program: stop it ("ss -ltnp" names it), or set http_port in the section [proxy] of rivetr.toml`
-    return new RivetrError('unavailable', message, { cause, details })
+    return new RivetrError('address_in_use', message, { cause, details })
   }
   if (code === 'EACCES') {
     const message = `no permission to listen on port ${port}: start Rivetr as root, or set http_port in the section [proxy] to 1024 or above`
