@@ -1,0 +1,42 @@
+import type { Command } from 'commander'
+import type { Asking } from '../program.ts'
+import { examples, wholeNumber } from './argument.ts'
+
+export function addDeployments(rivetr: Command, asking: Asking): void {
+  const module = () => import('../commands/deployments.ts')
+  rivetr
+    .command('deploy <app>')
+    .description('deploy the head of the branch and follow until it is live; exits with 1 when it fails')
+    .option('--commit <id>', 'a whole commit id instead')
+    .option('--no-follow', 'return as soon as it is queued')
+    .addHelpText('after', () => examples(['rivetr deploy shop', 'rivetr deploy shop --no-follow --json']))
+    .action(asking(async () => (await module()).deploy))
+  rivetr
+    .command('deployments <app>')
+    .description('the deployments of an app, newest first')
+    .option('-n, --lines <number>', 'how many', wholeNumber, '20')
+    .action(asking(async () => (await module()).listDeployments))
+  rivetr
+    .command('rollback <app>')
+    .description('bring the release before the live one back, with its image, env and settings')
+    .option('--to <release>', 'another release, such as v3')
+    .option('--no-follow', 'return as soon as it is queued')
+    .addHelpText('after', () => examples(['rivetr rollback shop', 'rivetr rollback shop --to v3']))
+    .action(asking(async () => (await module()).rollback))
+  rivetr
+    .command('cancel <deployment>')
+    .description('stop a deployment that is not live yet')
+    .action(asking(async () => (await module()).cancel))
+  rivetr
+    .command('promote <deployment>')
+    .description('let a waiting deployment pass')
+    .action(asking(async () => (await module()).promote))
+  rivetr
+    .command('logs <app>')
+    .description('what the replicas of an app print')
+    .option('-f, --follow', 'go on')
+    .option('-n, --lines <number>', 'how many of the last lines', wholeNumber, '100')
+    .option('--replica <id>', 'of one replica only')
+    .addHelpText('after', () => examples(['rivetr logs shop -f', 'rivetr logs shop -n 20 --json']))
+    .action(asking(async () => (await import('../commands/logs.ts')).showLogs))
+}
