@@ -44,7 +44,11 @@ export function guardTap(
     const startedMs = performance.now()
     try {
       const returned = tap(...args)
-      const result = isPromise(returned) ? await withDeadline(returned, limitMs, args, owner.clock) : returned
+      // Nobody waits for a notice, so it outlives the work that it tells of.
+      const signal = policy === 'notice' ? undefined : signalOf(args)
+      const result = isPromise(returned)
+        ? await withDeadline(returned, limitMs, signal, owner.clock)
+        : returned
       if (policy === 'gate' && shape === 'series') checkVerdict(result, verdicts)
       failuresInARow = 0
       return owner.closed ? undefined : result
@@ -98,10 +102,10 @@ function checkVerdict(result: unknown, verdicts: readonly string[]): void {
 async function withDeadline(
   work: Promise<unknown>,
   limitMs: number | 'step',
-  args: unknown[],
+  signal: AbortSignal | undefined,
   clock: Clock,
 ): Promise<unknown> {
-  if (limitMs === 'step') return untilAborted(work, signalOf(args))
+  if (limitMs === 'step') return untilAborted(work, signal)
   let takeBack: () => void = () => undefined
   const late = new Promise<never>((_, reject) => {
     takeBack = clock.after(limitMs, () =>
@@ -109,7 +113,7 @@ async function withDeadline(
     )
   })
   try {
-    return await Promise.race([untilAborted(work, signalOf(args)), late])
+    return await Promise.race([untilAborted(work, signal), late])
   } finally {
     takeBack()
   }

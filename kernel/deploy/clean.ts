@@ -1,9 +1,10 @@
 import { messageOf } from '@rivetr/sdk'
 import { errorFields } from '../host/logger.ts'
+import { withDeadline } from './deadline.ts'
 import type { DeployParts } from './parts.ts'
 
-/** How long an engine may take to say what it runs. */
-const listLimitMs = 30_000
+/** How long an engine may take to say what it runs, and to remove one replica. */
+const engineLimitMs = 30_000
 
 /**
  * Takes back all that a deployment made and that does not serve: replicas, one-offs, workspace, and the artefact when no
@@ -28,15 +29,11 @@ export async function clean(parts: DeployParts, id: string): Promise<void> {
 }
 
 /** A runtime that is away keeps the replica; the sweep at the next boot finds it by its label. */
-async function removeReplica(
-  { providers, log }: DeployParts,
-  runtime: string,
-  replica: string,
-): Promise<void> {
+async function removeReplica(parts: DeployParts, runtime: string, replica: string): Promise<void> {
   try {
-    await providers.runtime(runtime).remove(replica)
+    await bounded(parts, () => parts.providers.runtime(runtime).remove(replica))
   } catch (error) {
-    log.warn(`replica ${replica} could not be removed now: ${messageOf(error)}`, errorFields(error))
+    parts.log.warn(`replica ${replica} could not be removed now: ${messageOf(error)}`, errorFields(error))
   }
 }
 
@@ -45,7 +42,12 @@ async function removeOneOffs(parts: DeployParts, app: string, deployment: string
   const known = new Set(
     (await parts.ledger.replicas({ deployment, state: { $in: ['draining'] } })).map(({ id }) => id),
   )
-  for (const replica of await runtime.list(AbortSignal.timeout(listLimitMs))) {
-    if (replica.deployment === deployment && !known.has(replica.id)) await runtime.remove(replica.id)
-  }
+  for (const replica of await bounded(parts, (signal) => runtime.list(signal)))
+    if (replica.deployment === deployment && !known.has(replica.id))
+      await bounded(parts, () => runtime.remove(replica.id))
+}
+
+/** An engine that hangs must not keep a deployment from its end, nor Rivetr from stopping. */
+function bounded<T>({ clock }: DeployParts, ask: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return withDeadline(clock, engineLimitMs, 'the engine', new AbortController().signal, ask)
 }

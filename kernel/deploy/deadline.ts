@@ -1,6 +1,9 @@
 import { type Clock, RivetrError } from '@rivetr/sdk'
 
-/** Gives work a signal that also aborts after `limitMs`, and stops waiting for work that ignores it. Errors: `timed_out`. */
+/**
+ * Gives work a signal that also aborts after `limitMs`, and stops waiting for work that ignores it. When it fails the
+ * signal aborts, too: what it began side by side ends with it. Errors: `timed_out`.
+ */
 export async function withDeadline<T>(
   clock: Clock,
   limitMs: number,
@@ -21,6 +24,9 @@ export async function withDeadline<T>(
   aborted.catch(() => undefined)
   try {
     return await Promise.race([work(controller.signal), aborted])
+  } catch (error) {
+    controller.abort(error)
+    throw error
   } finally {
     takeBack()
     outer.removeEventListener('abort', onAbort)

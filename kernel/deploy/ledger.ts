@@ -122,13 +122,15 @@ export class Ledger {
     return (await this.database.rows.findOne(ReleaseRow, { id })) ?? undefined
   }
 
+  /** What has ended stays ended: a check that was under way meanwhile does not bring it back. */
   async setReplica(
     id: string,
     state: ReplicaState,
     exit?: { exitCode: number; oom: boolean },
   ): Promise<void> {
     const ended = state === 'stopped' || state === 'crashed' ? { endedAt: this.now() } : {}
-    await this.database.rows.nativeUpdate(ReplicaRow, { id }, { state, ...ended, ...exit })
+    const standing = { id, state: { $nin: ['stopped', 'crashed'] satisfies ReplicaState[] } }
+    await this.database.rows.nativeUpdate(ReplicaRow, standing, { state, ...ended, ...exit })
   }
 
   /** Whether this deployment's replicas are the ones that serve its app: then nothing may clean them. */

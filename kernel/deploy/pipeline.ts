@@ -1,6 +1,7 @@
 import { type DeploymentState, messageOf, RivetrError, Runtime, type Wait } from '@rivetr/sdk'
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
+import { withDeadline } from './deadline.ts'
 import { lastLinesOf } from './last-lines.ts'
 import { Interruption, type Run } from './run.ts'
 import { stateOfStep } from './states.ts'
@@ -12,6 +13,7 @@ import { renewRelease } from './steps/renew.ts'
 import { start } from './steps/start.ts'
 import { switchTraffic } from './steps/switch.ts'
 
+/** How long an engine may take to say that it is there. */
 const detectLimitMs = 10_000
 /** How long a deployment waits before it looks for an engine again. */
 const engineRetryMs = 15_000
@@ -55,9 +57,10 @@ async function deploy(run: Run, stopping: AbortSignal): Promise<void> {
   await enter(run, ['starting'], 'checking')
   await run.perform('check', checkLimitMs(run), check)
 
-  // Entered by the commit point itself: until then the deployment can still be cancelled, wait or fail.
-  await pass(run, 'preSwitch')
-  await run.perform('switch', config.switchTimeoutMs, (self) => switchTraffic(self, stopping))
+  // Entered by the commit point itself: until then the deployment can still be cancelled, wait or fail. From there on
+  // nothing is given up half-way, so the step bounds what comes before it, and not itself.
+  await run.bounded('the gate preSwitch', config.switchTimeoutMs, () => pass(run, 'preSwitch'))
+  await run.record('switch', () => switchTraffic(run, stopping))
 }
 
 /** Runs one deployment as far as it goes. Always leaves it live, final, waiting, or (when Rivetr stops) as it is. */
@@ -68,9 +71,10 @@ export async function runDeployment(run: Run, stopping: AbortSignal): Promise<vo
     await deploy(run, stopping)
     run.say('live')
     hooks.notify('postDeploy', { ...run.payload, ...(previous === undefined ? {} : { previous }) })
-  } catch (error) {
+  } catch (thrown) {
+    const error = run.interruption ?? thrown
     if (error instanceof Paused) await pause(run, error)
-    else if (error instanceof Interruption && error.kind === 'stopping')
+    else if (run.interruption?.kind === 'stopping')
       run.say('Rivetr stops; this goes on when it is started again')
     else if ((await ledger.get(run.id)).state === 'switching')
       log.error(
@@ -109,11 +113,22 @@ async function currentRelease({ app, parts: { ledger } }: Run): Promise<{ releas
 async function assertRuntimeAnswers(run: Run): Promise<void> {
   const { providers, clock } = run.parts
   const runtime = providers.find(Runtime, run.app.runtime)
-  const detection = await runtime?.detect(AbortSignal.any([run.signal, AbortSignal.timeout(detectLimitMs)]))
+  const detection = runtime && (await answerOf(run, runtime))
   if (detection?.available) return
   const until = new Date(clock.now() + engineRetryMs).toISOString()
   const reason = `the runtime ${run.app.runtime} is away: ${detection?.reason ?? 'its plugin does not run'}`
   throw new Paused('runtime', { verdict: 'wait', reason, until })
+}
+
+/** An engine that hangs is as good as away. */
+async function answerOf(run: Run, runtime: Runtime): Promise<{ available: boolean; reason: string }> {
+  const ask = (signal: AbortSignal) => runtime.detect(signal)
+  try {
+    return await withDeadline(run.parts.clock, detectLimitMs, 'its answer', run.turn, ask)
+  } catch (error) {
+    run.turn.throwIfAborted()
+    return { available: false, reason: messageOf(error) }
+  }
 }
 
 async function pause(run: Run, { wait, gate }: Paused): Promise<void> {
@@ -147,6 +162,7 @@ async function fail(run: Run, error: unknown): Promise<void> {
   if (moved !== undefined && !cancelled)
     hooks.notify('deployFailed', {
       ...run.payload,
+      signal: run.turn,
       ...(step === undefined ? {} : { step }),
       error: described,
     })

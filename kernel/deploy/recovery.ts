@@ -3,7 +3,7 @@ import { AppRow, DeploymentRow } from '../data/entities/index.ts'
 import { openSnapshot } from '../data/env.ts'
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
-import type { DeploymentRecord } from './ledger.ts'
+import type { DeploymentRecord, Ledger } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
 import { replicaSpec } from './replica-spec.ts'
@@ -21,7 +21,10 @@ export async function recover(parts: DeployParts, queue: Queue, stopping: AbortS
   const { ledger, tables, log, database } = parts
   await reviveLive(parts)
   void tables.publishForCertain(stopping).catch(() => undefined)
-  for (const row of await ledger.find({ state: 'switching' })) await finishSwitch({ id: row.id, parts })
+  for (const { id } of await ledger.find({ state: 'switching' })) {
+    await finishSwitch({ id, parts })
+    await endSteps(ledger, id, 'done')
+  }
   for (const row of await ledger.find({ state: { $in: [...restartable] } })) {
     await restart(parts, row).catch((error: unknown) =>
       log.error(`deployment ${row.id} was not recovered`, errorFields(error)),
@@ -39,7 +42,7 @@ async function restart(parts: DeployParts, row: DeploymentRecord): Promise<void>
   await clean(parts, row.id)
   const release = row.release ? await ledger.release(row.release) : undefined
   const steps = await ledger.steps(row.id)
-  for (const step of steps) if (step.outcome === 'running') await ledger.leaveStep(step.id, 'failed')
+  await endSteps(ledger, row.id, 'failed')
   const half = steps.some(
     ({ step, outcome, attempt }) => step === 'prepare' && outcome === 'running' && attempt === row.attempt,
   )
@@ -56,6 +59,12 @@ async function restart(parts: DeployParts, row: DeploymentRecord): Promise<void>
     attempt: row.attempt + 1,
     reason: `started again: Rivetr was stopped while it was ${row.state}`,
   })
+}
+
+/** Steps that were under way when the last process ended. */
+async function endSteps(ledger: Ledger, deployment: string, outcome: 'done' | 'failed'): Promise<void> {
+  for (const step of await ledger.steps(deployment))
+    if (step.outcome === 'running') await ledger.leaveStep(step.id, outcome)
 }
 
 /** After a reboot the replicas of live releases are gone or stopped: they are started again where they were. */

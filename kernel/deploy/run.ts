@@ -23,7 +23,9 @@ export class Run {
   readonly app: App
   readonly row: DeploymentRecord
   readonly log: DeploymentLog
-  /** Aborts on cancel, on stop, and at a step's deadline. */
+  /** Aborts on cancel and on stop. */
+  readonly turn: AbortSignal
+  /** The same, and at the deadline of the step that is under way. */
   signal: AbortSignal
   step: Step | undefined
   commit: Commit | undefined
@@ -31,13 +33,14 @@ export class Run {
   release: ReleaseRecord | undefined
   replicas: ReplicaRecord[] = []
 
-  constructor(parts: DeployParts, row: DeploymentRecord, app: App, log: DeploymentLog, signal: AbortSignal) {
+  constructor(parts: DeployParts, row: DeploymentRecord, app: App, log: DeploymentLog, turn: AbortSignal) {
     this.parts = parts
     this.id = row.id
     this.row = row
     this.app = app
     this.log = log
-    this.signal = signal
+    this.turn = turn
+    this.signal = turn
     this.commit = row.commit ?? undefined
   }
 
@@ -67,24 +70,39 @@ export class Run {
     }
   }
 
-  /** Runs one step with its deadline; it is in the rows before it acts. */
-  async perform(step: Step, limitMs: number, work: (run: Run) => Promise<void>): Promise<void> {
-    const { ledger, clock } = this.parts
-    const outer = this.signal
+  /** Why it was taken back, where it was: whatever error that led to is not the reason. */
+  get interruption(): Interruption | undefined {
+    return this.turn.reason instanceof Interruption ? this.turn.reason : undefined
+  }
+
+  /** Runs one step with its deadline. */
+  perform(step: Step, limitMs: number, work: (run: Run) => Promise<void>): Promise<void> {
+    return this.record(step, () => this.bounded(`the step ${step}`, limitMs, work))
+  }
+
+  /** A step is in the rows before it acts. When Rivetr stops it stays as it is: the next boot sees what was under way. */
+  async record(step: Step, work: () => Promise<void>): Promise<void> {
+    const { ledger } = this.parts
     this.step = step
     const record = await ledger.enterStep(this.id, this.row.attempt, step)
     try {
-      await withDeadline(clock, limitMs, `the step ${step}`, outer, async (signal) => {
-        this.signal = signal
-        await work(this)
-      })
-      await ledger.leaveStep(record, 'done')
+      await work()
     } catch (error) {
-      await ledger.leaveStep(record, outer.aborted ? 'cancelled' : 'failed')
+      const { interruption } = this
+      if (interruption?.kind !== 'stopping')
+        await ledger.leaveStep(record, interruption === undefined ? 'failed' : 'cancelled')
       throw error
-    } finally {
-      this.signal = outer
     }
+    await ledger.leaveStep(record, 'done')
     this.step = undefined
+  }
+
+  /** After a failure `signal` stays aborted, so that nothing that the work left behind acts any more. */
+  async bounded(what: string, limitMs: number, work: (run: Run) => Promise<void>): Promise<void> {
+    await withDeadline(this.parts.clock, limitMs, what, this.turn, async (signal) => {
+      this.signal = signal
+      await work(this)
+    })
+    this.signal = this.turn
   }
 }

@@ -38,6 +38,8 @@ export interface DeployStage extends AsyncDisposable {
   deploy(app: string, request?: Partial<DeploymentRequest>): Promise<Deployment>
   /** Waits until a deployment is in one of these states; fails when it is final in another. */
   reaches(id: string, ...states: DeploymentState[]): Promise<Deployment>
+  /** The deployment once it is final, live included. */
+  reachedEnd(id: string): Promise<Deployment | undefined>
   /** Polls until there is an answer. */
   until<T>(what: string, ask: () => T | undefined | Promise<T | undefined>): Promise<T>
   logOf(id: string): Promise<string[]>
@@ -79,6 +81,10 @@ export async function createDeployStage(options: DeployStageOptions = {}): Promi
         if (deployment.endedAt === undefined || deployment.state === 'live') return undefined
         throw new Error(`it is ${deployment.state} (${deployment.reason}), not ${states.join(' or ')}`)
       }),
+    async reachedEnd(id) {
+      const deployment = await deployments.get(tester, id)
+      return deployment.endedAt === undefined ? undefined : deployment
+    },
     async until(what, ask) {
       const giveUpAt = performance.now() + 5_000
       for (;;) {

@@ -26,13 +26,11 @@ export async function prepare(run: Run): Promise<void> {
   )
 }
 
-/** A rollback or restart brings a release whose command has run; so does a deployment that starts again after a crash. */
+/** A rollback or restart brings a release whose command has run; so does a deployment that waited or starts again. */
 async function hasRun(run: Run): Promise<boolean> {
   if (run.row.trigger === 'rollback' || run.row.trigger === 'restart') return true
   const steps = await run.parts.ledger.steps(run.id)
-  return steps.some(
-    ({ step, outcome, attempt }) => step === 'prepare' && outcome === 'done' && attempt < run.row.attempt,
-  )
+  return steps.some(({ step, outcome }) => step === 'prepare' && outcome === 'done')
 }
 
 /** By identity, before anything is touched: a rollback to an image that somebody removed is refused here. */

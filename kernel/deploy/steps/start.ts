@@ -23,6 +23,7 @@ export async function start(run: Run): Promise<void> {
   )
   for (const { process, replicas, port } of Object.values(release.processes)) {
     for (let index = 0; index < replicas; index++) {
+      run.signal.throwIfAborted()
       const replica =
         known.find((each) => each.process === process && each.index === index) ??
         (await intend(run, runtime, process, index, port))

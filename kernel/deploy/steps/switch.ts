@@ -9,10 +9,12 @@ import type { Run } from '../run.ts'
 export async function switchTraffic(run: Run, stopping: AbortSignal): Promise<void> {
   const { providers, tables, config, clock } = run.parts
   const traffic = providers.traffic()
-  await traffic.stats() // an edge must answer before anything changes
-  await traffic.hold(run.app.id, config.holdMs)
   try {
-    run.signal.throwIfAborted()
+    await run.bounded('holding the requests', config.switchTimeoutMs, async () => {
+      await traffic.stats() // an edge must answer before anything changes
+      await traffic.hold(run.app.id, config.holdMs)
+    })
+    run.turn.throwIfAborted()
     const startedMs = clock.now()
     await commit(run)
     await tables.publishForCertain(stopping)
