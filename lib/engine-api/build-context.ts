@@ -78,8 +78,9 @@ function openUnfollowed(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
 }
 
+/** An entry without content: a folder, a link, an empty file. */
 function addEntry(archive: Pack, header: EntryHeader): Promise<void> {
   return new Promise((resolve, reject) => {
-    archive.entry(header, (error) => (error ? reject(error) : resolve()))
+    archive.entry(header, '', (error) => (error ? reject(error) : resolve()))
   })
 }

@@ -119,7 +119,8 @@ export class Engine {
       const answer = new Promise<unknown>((resolve, reject) => {
         docker.modem.dial(
           {
-            path: `${path}?`,
+            // Dockerode adds the query to a path that ends so.
+            path: Object.keys(query).length > 0 ? `${path}?` : path,
             method,
             options: { _query: query, _body: json ?? {} },
             file: archive,
