@@ -8,7 +8,7 @@ import { after, afterEach, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import type { ReplicaSpec, ReplicaStatus } from '@rivetr/sdk'
 import { eventually } from '@rivetr/testing/suites/eventually'
-import { allProcesses, bootId, environmentOf, findProcess } from './process-table.ts'
+import { bootId, findProcess, processIds, variableOf } from './process-table.ts'
 import { marker } from './replica.ts'
 import { testRuntime } from './test-runtime.ts'
 
@@ -75,7 +75,7 @@ describe('the native runtime after its kernel was killed', () => {
   }
 
   function running(id: string): number {
-    return allProcesses().filter(({ pid }) => environmentOf(pid)[marker] === id).length
+    return processIds().filter((pid) => findProcess(pid) && variableOf(pid, marker) === id).length
   }
 
   it('finds the replica running, and goes on reading what it prints', async () => {

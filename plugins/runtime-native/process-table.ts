@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 
 /** A process as /proc shows it. Reads of /proc never wait for a disk, so that they are made at once, without a promise. */
 export interface ProcessEntry {
@@ -24,11 +24,8 @@ export function findProcess(pid: number): ProcessEntry | undefined {
   return line === undefined ? undefined : parseStat(line)
 }
 
-export function allProcesses(): ProcessEntry[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => findProcess(Number(name)))
-    .filter((entry) => entry !== undefined)
+export function processIds(): number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isSafeInteger)
 }
 
 /**
@@ -47,6 +44,11 @@ export function parseStat(line: string): ProcessEntry | undefined {
   return { pid, group: number(5), session: number(6), startTicks, cpuTicks }
 }
 
+/** The uid of the process where it may be inspected, else that of root. */
+export function ownerOf(pid: number): number | undefined {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid
+}
+
 /** The real uid. */
 export function uidOf(pid: number): number | undefined {
   return numberIn(readOf(pid, 'status'), /^Uid:\s+(\d+)/m)
@@ -62,6 +64,15 @@ export function environmentOf(pid: number): Record<string, string> {
   return Object.fromEntries(
     entries.map((entry) => [entry.slice(0, entry.indexOf('=')), entry.slice(entry.indexOf('=') + 1)]),
   )
+}
+
+/** One variable of that environment. */
+export function variableOf(pid: number, name: string): string | undefined {
+  const start = `${name}=`
+  const entry = readOf(pid, 'environ')
+    ?.split('\0')
+    .find((other) => other.startsWith(start))
+  return entry?.slice(start.length)
 }
 
 function readOf(pid: number, file: string): string | undefined {

@@ -1,13 +1,15 @@
 import { type Clock, type ReplicaExit, type ReplicaStatus, RivetrError } from '@rivetr/sdk'
 import {
-  allProcesses,
   bootId,
   environmentOf,
   findProcess,
   memoryBytesOf,
+  ownerOf,
   type ProcessEntry,
+  processIds,
   ticksPerSecond,
   uidOf,
+  variableOf,
 } from './process-table.ts'
 import type { ReplicaFolder, ReplicaRecord } from './replica-folder.ts'
 
@@ -104,10 +106,18 @@ export class Replica {
     if (this.record.bootId !== bootId()) return []
     const current = leader === undefined ? undefined : findProcess(leader.pid)
     const reused = current !== undefined && current.startTicks !== leader?.startTicks
-    return allProcesses().filter(({ pid, session }) => {
-      if (uidOf(pid) !== uid) return false
-      const owner = environmentOf(pid)[marker]
-      return owner === id || (owner === undefined && !reused && session === leader?.pid)
+    return processIds().flatMap((pid) => {
+      // Almost every process of the machine is somebody else's: that costs one look. What may not be inspected belongs
+      // to root in /proc, whoever runs it.
+      const owner = ownerOf(pid)
+      if (owner !== uid && owner !== 0) return []
+      const entry = findProcess(pid)
+      if (entry === undefined) return []
+      const inSession = !reused && entry.session === leader?.pid
+      if (!inSession && owner !== uid) return []
+      const marked = variableOf(pid, marker)
+      const isOurs = marked === id || (marked === undefined && inSession)
+      return isOurs && uidOf(pid) === uid ? [entry] : []
     })
   }
 }

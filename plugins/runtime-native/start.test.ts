@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import type { ReplicaSpec, ReplicaStatus } from '@rivetr/sdk'
 import { whyUnreachable } from './app-folder.ts'
-import { allProcesses, environmentOf } from './process-table.ts'
+import { findProcess, processIds, variableOf } from './process-table.ts'
 import { marker } from './replica.ts'
 import { eventsBetween } from './replica-events.ts'
 import type { NativeRuntime } from './runtime.ts'
@@ -50,7 +50,7 @@ describe('a start on the native runtime', () => {
   }
 
   function running(id: string): number {
-    return allProcesses().filter(({ pid }) => environmentOf(pid)[marker] === id).length
+    return processIds().filter((pid) => findProcess(pid) && variableOf(pid, marker) === id).length
   }
 
   it('gives exactly the environment of the spec and a few basics', async () => {
