@@ -284,7 +284,7 @@ export class PluginHost implements Plugins {
 
 /** What only a change of rivetr.toml can mend stops the start, so that nobody runs half a Rivetr by mistake. */
 function isSettingsFault(phase: string, error: unknown): boolean {
-  return phase === 'configure' || (phase === 'start' && RivetrError.is(error, 'address_in_use'))
+  return phase === 'configure' || RivetrError.is(error, 'address_in_use')
 }
 
 export function tablesOf(definition: AnyPlugin): Tables {
