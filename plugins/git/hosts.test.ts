@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -73,6 +73,35 @@ describe('git against hosts that do not serve', () => {
       },
       (settings) => rejects(source.check(settings, signal), 'transfer', /too slow/),
     )
+  })
+
+  it('follows no redirect to another protocol', async () => {
+    await against(
+      (_, response) => void response.writeHead(302, { location: 'ftp://127.0.0.1:1/app.git' }).end(),
+      (settings) => rejects(source.check(settings, signal), 'address', /leads to an address with ftp:\/\//),
+    )
+  })
+
+  it('heeds no configuration of a repository in which its folder happens to lie', async () => {
+    const outer = await mkdtemp(join(tmpdir(), 'rivetr-git-outer-'))
+    try {
+      await Promise.all(
+        ['.git/objects', '.git/refs', 'data'].map((name) => mkdir(join(outer, name), { recursive: true })),
+      )
+      await writeFile(join(outer, '.git/HEAD'), 'ref: refs/heads/main\n')
+      await writeFile(
+        join(outer, '.git/config'),
+        '[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://127.0.0.1\n',
+      )
+      const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 1 }
+      const nested = new GitSource({ home: join(outer, 'data'), allowFile: false, ...limits })
+      await against(
+        (_, response) => void response.writeHead(404).end(),
+        (settings) => rejects(nested.check(settings, signal), 'address', /no repository/),
+      )
+    } finally {
+      await rm(outer, { recursive: true })
+    }
   })
 
   it('D1: sends credentials to their own host alone, not to one that it is redirected to, and never in an argument', async () => {

@@ -35,6 +35,7 @@ describe('signature of GitHub', () => {
       assert.equal(github.verify(body, { 'x-hub-signature-256': signature }, secret), false, signature)
     assert.equal(github.verify(body, {}, secret), false)
     assert.equal(github.verify(body, { 'x-hub-signature-256': [right, right] }, secret), false)
+    assert.equal(github.verify(body, { 'x-hub-signature-256': [right] }, secret), false)
     for (const empty of ['', ' ', '\t\n']) {
       const signature = `sha256=${createHmac('sha256', empty).update(body).digest('hex')}`
       assert.equal(github.verify(body, { 'x-hub-signature-256': signature }, empty), false)
@@ -105,6 +106,7 @@ describe('payload of GitHub', () => {
       const deleted = { ...push, after: zeros, deleted: true, head_commit: null, commits: [] }
       assert.match(reasonOf(parse(deleted)), /refs\/heads\/main was deleted/)
       assert.match(reasonOf(parse({ ...deleted, deleted: undefined })), /was deleted/)
+      assert.match(reasonOf(parse({ ...deleted, after: 'a'.repeat(40) })), /was deleted/)
     }
   })
 

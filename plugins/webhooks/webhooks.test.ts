@@ -71,6 +71,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
       paths: { github: '/webhooks/github' },
     })
     const chosen = 'a-secret-of-our-own'
+    assert.equal((await stage.deliver(push(commits.first), { secret: chosen })).status, 401)
     assert.deepEqual((await stage.local('PUT', at, { secret: chosen })).body, { secret: chosen })
     for (const secret of ['', 'short', ' '.repeat(20), `${chosen} `])
       assert.equal((await stage.local('PUT', at, { secret })).status, 400)
