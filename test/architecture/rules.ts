@@ -38,7 +38,8 @@ function whyForbidden(file: string, found: Import, packages: Packages): string |
 }
 
 function whyForbiddenLayer(file: string, own: string, other: string, found: Import): string | undefined {
-  const isTest = file.endsWith('.test.ts')
+  const isTest = /(\.test|(^|\/)test-[^/]*)\.ts$/.test(file)
+  if (other === 'lib/testing' && isTest && own !== 'sdk') return undefined
   switch (layerOf(own)) {
     case 'sdk':
       return 'the sdk imports nothing of ours'
@@ -50,7 +51,7 @@ function whyForbiddenLayer(file: string, own: string, other: string, found: Impo
     case 'kernel':
       return other === 'sdk' ? undefined : 'the kernel may import the sdk alone'
     case 'plugins':
-      if (other === 'lib/testing') return isTest ? undefined : 'lib/testing is for *.test.ts alone'
+      if (other === 'lib/testing') return 'lib/testing is for tests: *.test.ts and test-*.ts'
       if (other === 'sdk' || layerOf(other) === 'lib') return undefined
       return 'a plugin may import the sdk and lib, never the kernel or another plugin'
     case 'cli':
