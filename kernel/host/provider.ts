@@ -7,28 +7,33 @@ import { assertOutsideTransaction } from '../data/transaction.ts'
  */
 export function guardProvider<T>(token: string, provider: T, owner: GuardOwner): T {
   if (typeof provider !== 'object' || provider === null) return provider
-  const methods = new Map<PropertyKey, unknown>()
-  return new Proxy(provider, {
-    get(target, property) {
-      const value: unknown = Reflect.get(target, property, target)
-      if (typeof value !== 'function') return value
-      const known = methods.get(property)
-      if (known !== undefined) return known
-      const guarded = (...args: unknown[]): unknown => {
-        const where = `${token}.${String(property)}`
-        if (owner.closed)
-          throw new RivetrError('unavailable', `plugin ${owner.plugin} is stopped, so ${where} is not there`)
-        assertOutsideTransaction(where)
-        try {
-          const result: unknown = value.apply(target, args)
-          return result instanceof Promise ? result.catch((error: unknown) => fail(where, error)) : result
-        } catch (error) {
-          return fail(where, error)
-        }
+  const methods = new Map<PropertyKey, (...args: unknown[]) => unknown>()
+  const guarded = (property: PropertyKey) => {
+    const where = `${token}.${String(property)}`
+    return (...args: unknown[]): unknown => {
+      if (owner.closed)
+        throw new RivetrError('unavailable', `plugin ${owner.plugin} is stopped, so ${where} is not there`)
+      assertOutsideTransaction(where)
+      try {
+        const method = Reflect.get(provider, property) as (...args: unknown[]) => unknown
+        const result = method.apply(provider, args)
+        return result instanceof Promise ? result.catch((error: unknown) => fail(where, error)) : result
+      } catch (error) {
+        return fail(where, error)
       }
-      methods.set(property, guarded)
-      return guarded
+    }
+  }
+  // Not over the provider itself: a proxy may not answer with another function where a frozen object holds one.
+  return new Proxy({} as T & object, {
+    get(_, property) {
+      const value: unknown = Reflect.get(provider, property)
+      if (typeof value !== 'function') return value
+      const known = methods.get(property) ?? guarded(property)
+      methods.set(property, known)
+      return known
     },
+    has: (_, property) => Reflect.has(provider, property),
+    getPrototypeOf: () => Reflect.getPrototypeOf(provider),
   })
 
   function fail(where: string, error: unknown): never {

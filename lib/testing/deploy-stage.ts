@@ -15,6 +15,7 @@ import {
 import { TestClock } from './clock.ts'
 import { type Fakes, fakePlugins } from './fakes/plugins.ts'
 import { createTestKernel, type TestKernel, type TestKernelOptions } from './test-kernel.ts'
+import { testPlugin } from './test-plugin.ts'
 
 export interface DeployStageOptions extends Omit<TestKernelOptions, 'plugins' | 'clock'> {
   /** Besides the fakes. */
@@ -50,7 +51,13 @@ export const tester = systemPrincipal('tester')
 
 export async function createDeployStage(options: DeployStageOptions = {}): Promise<DeployStage> {
   const { plugins = [], fakes = fakePlugins(), clock = new TestClock(), ...rest } = options
-  const kernel = await createTestKernel({ ...rest, clock, plugins: [...fakes.plugins, ...plugins] })
+  let changed = Promise.withResolvers<void>()
+  const onChange = () => {
+    changed.resolve()
+    changed = Promise.withResolvers()
+  }
+  const alarm = testPlugin({ name: 'alarm' }, { setup: (ctx) => ctx.tap('deployStateChanged', onChange) })
+  const kernel = await createTestKernel({ ...rest, clock, plugins: [...fakes.plugins, ...plugins, alarm] })
   const apps = kernel.get(Apps)
   const deployments = kernel.get(Deployments)
 
@@ -91,7 +98,7 @@ export async function createDeployStage(options: DeployStageOptions = {}): Promi
         const answer = await ask()
         if (answer !== undefined) return answer
         if (performance.now() > giveUpAt) throw new Error(`no ${what} within 5 s`)
-        await sleep(5)
+        await Promise.race([changed.promise, sleep(20)])
       }
     },
     async logOf(id) {
