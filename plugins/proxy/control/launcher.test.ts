@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { after, before, describe, it } from 'node:test'
@@ -158,20 +159,31 @@ describe('the launcher', { timeout: 120_000 }, () => {
     const { proxy, url } = await serving()
     const pids = [await proxy.launcherPid(), ...(await proxy.edgePids())]
     await proxy.traffic.stopAll()
-    assert.deepEqual(pids.filter(isAlive), [])
+    await eventually('all have ended', () => (pids.some(isAlive) ? undefined : true))
     await assert.rejects(fetch(url))
+  })
+
+  it('ends when its folder was removed, for nobody could stop it any more', async () => {
+    const { proxy } = await serving()
+    const pids = [await proxy.launcherPid(), ...(await proxy.edgePids())]
+    await proxy.traffic.disconnect()
+    await rm(proxy.folder, { recursive: true })
+    await eventually('all have ended', () => (pids.some(isAlive) ? undefined : true))
   })
 
   it('is not started on a port in use: the error names the port and what to do', async () => {
     const other = createTcpServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     const { port } = other.address() as AddressInfo
-    await assert.rejects(TestProxy.start({ httpPort: port }), (error: Error) => {
-      assert.ok(RivetrError.is(error, 'unavailable'))
-      assert.match(error.message, new RegExp(`port ${port} is in use.*http_port`))
-      return true
-    })
-    other.close()
+    try {
+      await assert.rejects(TestProxy.start({ httpPort: port }), (error: Error) => {
+        assert.ok(RivetrError.is(error, 'address_in_use'))
+        assert.match(error.message, new RegExp(`port ${port} is in use.*http_port`))
+        return true
+      })
+    } finally {
+      other.close()
+    }
   })
 
   it('refuses a socket path that the system would cut', async () => {

@@ -36,7 +36,7 @@ export class EdgeTraffic implements Traffic {
     this.#running.catch(() => undefined)
   }
 
-  /** Connects to the launcher that runs, or starts one. Errors: `unavailable`, e.g. a port that is in use. */
+  /** Connects to the launcher that runs, or starts one. Errors: `address_in_use`, `unavailable`. */
   async start(): Promise<void> {
     this.#running = connectLauncher(this.#settings, this.#stopped.signal, this.#log)
     const running = await this.#running

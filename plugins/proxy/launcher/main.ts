@@ -2,22 +2,27 @@
  * The launcher: holds the listening socket (file descriptor 3, inherited) and keeps edges running that share it.
  * It never accepts a connection and never closes the socket, so connections queue in the system while no edge lives.
  */
+import { statSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { listenForControl } from './control-socket.ts'
 import { Launcher } from './launcher.ts'
 import { log } from './log.ts'
 import type { LauncherSettings } from './protocol.ts'
 
+const folderCheckMs = 2_000
+
 process.title = 'rivetr-launcher'
 const settings = JSON.parse(process.argv[2] ?? '') as LauncherSettings
 const launcher = new Launcher(settings)
 let supersededBy: Socket | undefined
+let stopping: Promise<void> | undefined
 
 const control = listenForControl(
   settings.socket,
   async (command, from) => {
-    if (command.do === 'stop') return void setImmediate(() => void stop(from))
+    if (command.do === 'stop') return void setImmediate(() => void stop())
     if (command.do === 'supersede') {
       control.close() // frees the path for the successor
       supersededBy = from
@@ -33,14 +38,29 @@ process.on('SIGTERM', () => void stop())
 log('the launcher runs', { edges: settings.edges, address: settings.address, port: settings.port })
 // With its code in the cache, the next launcher starts without the compiler that strips types: 17 MiB less.
 flushCompileCache()
+void endWithFolder()
 
-let stopping: Promise<void> | undefined
-
-async function stop(from?: Socket): Promise<void> {
+/** The end of the process closes the connection, and tells whoever asked. */
+async function stop(): Promise<void> {
   stopping ??= launcher.close()
   control.close()
   await stopping
   log('the launcher ends')
-  from?.end()
   process.exit(0)
+}
+
+/** Once its folder was removed, nobody can reach the launcher any more, not even to stop it. */
+async function endWithFolder(): Promise<void> {
+  while (!isRemoved(settings.folder)) await sleep(folderCheckMs)
+  log('the folder was removed', { folder: settings.folder })
+  await stop()
+}
+
+/** A disk that only fails for a moment must not end it. */
+function isRemoved(folder: string): boolean {
+  try {
+    return statSync(folder, { throwIfNoEntry: false }) === undefined
+  } catch {
+    return false
+  }
 }
