@@ -8,7 +8,6 @@ import {
   messageOf,
   RivetrError,
 } from '@rivetr/sdk'
-import { buildContext } from './build-context.ts'
 import { type BuildTrace, buildFailed, readBuild, readTransfer } from './build-output.ts'
 import { type Engine, unless } from './engine.ts'
 import { engineMessage, engineStatus } from './engine-error.ts'
@@ -43,6 +42,8 @@ export class EngineImages implements Images {
   async build(build: ImageBuild): Promise<ImageInfo> {
     const { signal, onLine } = build
     const trace: BuildTrace = { layers: [] }
+    // The libraries for archives are loaded with the first build, not when Rivetr starts.
+    const { buildContext } = await import('./build-context.ts')
     const archive = await buildContext(build.folder, build.dockerfile)
     try {
       const body = await this.engine.stream({

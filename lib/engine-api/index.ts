@@ -1,7 +1,6 @@
 export { type EngineAddress, engineAddress } from './address.ts'
 export { allotAddress } from './address-range.ts'
 export { negotiate } from './api-version.ts'
-export { buildContext } from './build-context.ts'
 export { Engine, type EngineRequest, type EngineVersion, unless } from './engine.ts'
 export { engineMessage, engineStatus } from './engine-error.ts'
 export { connected, type EngineEvent, engineEvents } from './events.ts'
