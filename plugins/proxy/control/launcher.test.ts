@@ -33,8 +33,8 @@ describe('the launcher', { timeout: 120_000 }, () => {
     await Promise.all(proxies.map((proxy) => proxy.close()))
   })
 
-  async function serving(edges = 1): Promise<{ proxy: TestProxy; url: string }> {
-    const proxy = await TestProxy.start({ edges })
+  async function serving(edges = 1, drainMs = 2_000): Promise<{ proxy: TestProxy; url: string }> {
+    const proxy = await TestProxy.start({ edges, drainMs })
     proxies.push(proxy)
     await proxy.traffic.apply(table, 1, 1)
     const { port } = await proxy.traffic.bound()
@@ -77,7 +77,7 @@ describe('the launcher', { timeout: 120_000 }, () => {
   })
 
   it('with another port gives way to a new one, although a client still waits for an answer', async () => {
-    const { proxy, url } = await serving(1)
+    const { proxy, url } = await serving(1, 30_000)
     await proxy.traffic.disconnect()
     const slow = fetch(`${url}slow`)
     await eventually('the app has it', () => waiting[0])
