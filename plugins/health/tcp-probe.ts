@@ -30,10 +30,9 @@ function connectAndHold({ address, port }: Endpoint, signal: AbortSignal): Promi
       .on('connect', () => socket.setTimeout(holdMs))
       .on('timeout', () => resolve(true))
       .on('data', () => resolve(true))
-      .on('end', () => resolve(false))
       .on('close', () => resolve(false))
       .on('error', reject)
     const finish = () => socket.destroy()
-    socket.on('timeout', finish).on('data', finish).on('end', finish)
+    socket.on('timeout', finish).on('data', finish)
   })
 }
