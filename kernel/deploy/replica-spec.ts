@@ -23,7 +23,7 @@ export function replicaSpec(
     replica.address && replica.port ? { address: replica.address, port: replica.port } : undefined
   return {
     id: replica.id,
-    app,
+    app: { id: app.id, name: app.name },
     deployment: replica.deployment,
     release: release.number,
     artefact: release.artefact,
@@ -56,7 +56,7 @@ export function releaseCommandSpec(
   }
   return {
     id,
-    app,
+    app: { id: app.id, name: app.name },
     deployment,
     release: release.number,
     artefact: release.artefact,

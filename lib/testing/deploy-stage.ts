@@ -52,7 +52,7 @@ export const tester = systemPrincipal('tester')
 export async function createDeployStage(options: DeployStageOptions = {}): Promise<DeployStage> {
   const { plugins = [], fakes = fakePlugins(), clock = new TestClock(), ...rest } = options
   let changed = Promise.withResolvers<void>()
-  const onChange = () => {
+  const onChange = (): undefined => {
     changed.resolve()
     changed = Promise.withResolvers()
   }
