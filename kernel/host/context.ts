@@ -6,6 +6,7 @@ import {
   Metrics,
   type NamedToken,
   type PluginContext,
+  providerError,
   RivetrError,
   type Tap,
   type TapOptions,
@@ -64,7 +65,15 @@ export function createContext<Config>(
         'plugin_invalid',
         `plugin ${name} provides "${provided}", which its manifest does not say`,
       )
-    scope.add(own.provide(key, () => guardProvider(provided, factory(), scope)))
+    scope.register(() => own.provide(key, () => guardProvider(provided, made(provided, factory), scope)))
+  }
+
+  function made<T>(provided: string, factory: () => T): T {
+    try {
+      return factory()
+    } catch (error) {
+      throw providerError(name, `making "${provided}"`, error)
+    }
   }
 
   return {
@@ -78,7 +87,7 @@ export function createContext<Config>(
       return folder
     },
     tap: (hook, tap, options: TapOptions = {}) =>
-      scope.add(host.hooks.tap(hook, tap as Tap<never>, options.stage ?? 0, scope)),
+      scope.register(() => host.hooks.tap(hook, tap as Tap<never>, options.stage ?? 0, scope)),
     provide,
     get,
     find,
@@ -88,9 +97,9 @@ export function createContext<Config>(
         .filter((provider) => declares(manifest, tokenName(keyOf(token, provider))))
       return new Map(names.map((provider) => [provider, get(token, provider)]))
     },
-    route: (route) => scope.add(host.contributions.addRoute(manifest, route)),
-    page: (page) => scope.add(host.contributions.addPage(name, page)),
-    widget: (widget) => scope.add(host.contributions.addWidget(name, widget)),
+    route: (route) => scope.register(() => host.contributions.addRoute(manifest, route)),
+    page: (page) => scope.register(() => host.contributions.addPage(name, page)),
+    widget: (widget) => scope.register(() => host.contributions.addWidget(name, widget)),
     get metrics() {
       return prefixed(name, host.container.find<Metrics>(Metrics) ?? unmeasured)
     },

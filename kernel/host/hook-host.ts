@@ -1,5 +1,6 @@
 import {
   type CallResult,
+  type Clock,
   type GuardOwner,
   guardTap,
   type HookName,
@@ -8,6 +9,7 @@ import {
   RivetrError,
   type Shape,
   type TapStats,
+  wait,
 } from '@rivetr/sdk'
 import { AsyncParallelHook, AsyncSeriesBailHook, AsyncSeriesWaterfallHook } from 'tapable'
 import { assertOutsideTransaction } from '../data/transaction.ts'
@@ -19,14 +21,24 @@ interface Registration {
   readonly tap: AnyTap
   readonly stage: number
   readonly owner: GuardOwner
+  /** Made once, so that counts and muting outlive the other taps of the hook. */
+  readonly guard: { readonly run: AnyTap; readonly stats: TapStats }
 }
 
-/** What tapable keeps of a tap, with the owner that the guard needs. */
+/** What tapable keeps of a tap, with the registration that it came from. */
 interface OwnedTap {
   name: string
   stage: number
-  owner: GuardOwner
+  registration: Registration
 }
+
+interface Absence {
+  readonly reason: string
+  readonly clock: Clock
+}
+
+/** How long an operation waits before it looks for an absent gate again. */
+const absenceMs = 15_000
 
 interface Tapable {
   intercept(interceptor: { register(tap: never): never }): void
@@ -40,13 +52,12 @@ export class HookHost implements Hooks {
   readonly #hooks = new Map<HookName, Tapable>()
   /** In the order of registration, so that a hook can be made anew without a plugin that stopped (tapable has no untap). */
   readonly #registrations = new Map<HookName, Registration[]>()
-  readonly #stats = new Map<GuardOwner, TapStats[]>()
-  /** Gates of plugins that are not running now, with the reason: what they would say is not known. */
-  readonly #absent = new Map<HookName, Map<string, string>>()
+  /** Gates of plugins that are not running now: what they would say is not known. */
+  readonly #absent = new Map<HookName, Map<string, Absence>>()
 
   /** Returns what takes the tap away again. */
   tap(hook: HookName, tap: AnyTap, stage: number, owner: GuardOwner): () => void {
-    const registration = { hook, tap, stage, owner }
+    const registration = { hook, tap, stage, owner, guard: guardTap(hook, tap, owner) }
     this.#registrations.set(hook, [...(this.#registrations.get(hook) ?? []), registration])
     this.#absent.get(hook)?.delete(owner.plugin)
     this.#add(this.#hook(hook), registration)
@@ -56,10 +67,11 @@ export class HookHost implements Hooks {
   /** From now on the gates that this plugin tapped make operations wait, until it taps them again or `present` is called. */
   absent(plugin: string, reason: string): void {
     for (const [hook, registrations] of this.#registrations) {
-      if (hooks[hook].policy !== 'gate' || !registrations.some(({ owner }) => owner.plugin === plugin))
-        continue
-      const plugins = this.#absent.get(hook) ?? new Map<string, string>()
-      this.#absent.set(hook, plugins.set(plugin, reason))
+      const plugins = this.#absent.get(hook) ?? new Map<string, Absence>()
+      const clock = registrations.find(({ owner }) => owner.plugin === plugin)?.owner.clock
+      const known = plugins.get(plugin)?.clock ?? clock
+      if (hooks[hook].policy === 'gate' && known !== undefined)
+        this.#absent.set(hook, plugins.set(plugin, { reason, clock: known }))
     }
   }
 
@@ -88,7 +100,10 @@ export class HookHost implements Hooks {
   }
 
   statsOf(owner: GuardOwner): readonly TapStats[] {
-    return this.#stats.get(owner) ?? []
+    return [...this.#registrations.values()]
+      .flat()
+      .filter((registration) => registration.owner === owner)
+      .map(({ guard }) => guard.stats)
   }
 
   #hook(name: HookName): Tapable {
@@ -96,35 +111,32 @@ export class HookHost implements Hooks {
     if (known !== undefined) return known
     const made = makeTapable(hooks[name])
     made.intercept({
-      register: ((tap: OwnedTap & { fn: AnyTap }) => {
-        const { run, stats } = guardTap(name, tap.fn, tap.owner)
-        this.#stats.set(tap.owner, [...(this.#stats.get(tap.owner) ?? []), stats])
-        return { ...tap, fn: run }
-      }) as never,
+      register: ((tap: OwnedTap) => ({ ...tap, fn: tap.registration.guard.run })) as never,
     })
     this.#hooks.set(name, made)
     return made
   }
 
-  #add(tapable: Tapable, { tap, stage, owner }: Registration): void {
-    tapable.tapPromise({ name: owner.plugin, stage, owner }, tap)
+  #add(tapable: Tapable, registration: Registration): void {
+    const { owner, stage, tap } = registration
+    tapable.tapPromise({ name: owner.plugin, stage, registration }, tap)
   }
 
   #remove(registration: Registration): void {
-    const { hook, owner } = registration
+    const { hook } = registration
     const rest = (this.#registrations.get(hook) ?? []).filter((other) => other !== registration)
     this.#registrations.set(hook, rest)
     this.#hooks.delete(hook)
-    this.#stats.delete(owner)
     for (const other of rest) this.#add(this.#hook(hook), other)
   }
 
   #absenceOf(hook: HookName): unknown {
     const [absence] = this.#absent.get(hook) ?? []
     if (absence === undefined) return undefined
-    const [plugin, why] = absence
+    const [plugin, { reason: why, clock }] = absence
     const reason = `plugin ${plugin}, which has a say in ${hook}, is ${why}`
-    if ((hooks[hook].verdicts as readonly string[]).includes('wait')) return { verdict: 'wait', reason }
+    if ((hooks[hook].verdicts as readonly string[]).includes('wait'))
+      return wait(reason, new Date(clock.now() + absenceMs).toISOString())
     throw new RivetrError('unavailable', `${reason}; start or disable it`, { details: { plugin, hook } })
   }
 }

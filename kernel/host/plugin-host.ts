@@ -83,12 +83,11 @@ export class PluginHost implements Plugins {
       this.#alive().map(({ found }) => found.manifest),
       this.#parts.kernelTokens,
     )
-    for (const [name, why] of broken)
-      this.#fail(
-        this.#get(name),
-        'order',
-        new RivetrError('plugin_invalid', `plugin ${name} cannot run: ${why}`),
-      )
+    for (const [name, why] of broken) {
+      const cause = this.#brokenRequirement(this.#get(name)) ?? why
+      const message = `plugin ${name} cannot run: ${cause}`
+      this.#fail(this.#get(name), 'order', new RivetrError('plugin_invalid', message))
+    }
     this.#order = order
     for (const record of this.#alive()) {
       await this.#attempt(record, 'configure', async () => {
@@ -191,6 +190,7 @@ export class PluginHost implements Plugins {
     if (definition === undefined || context === undefined || record.error !== undefined) return
     const broken = this.#brokenRequirement(record)
     if (broken !== undefined) {
+      this.#parts.hooks.absent(context.name, 'failed')
       await record.scope?.dispose()
       return this.#fail(
         record,
@@ -210,6 +210,7 @@ export class PluginHost implements Plugins {
     try {
       await work()
     } catch (error) {
+      this.#parts.hooks.absent(record.found.manifest.name, 'failed')
       await record.scope?.dispose()
       this.#fail(record, phase, error)
     } finally {
@@ -247,9 +248,10 @@ export class PluginHost implements Plugins {
   /** The first cause, where something that it requires comes from a plugin that failed. */
   #brokenRequirement({ found }: PluginRecord): string | undefined {
     for (const wanted of found.manifest.requires) {
+      const enabled = [...this.#records.values()].filter(({ state }) => state !== 'disabled')
       const providers = providersOf(
         wanted,
-        [...this.#records.values()].map((record) => record.found.manifest),
+        enabled.map((record) => record.found.manifest),
       ).map(({ name }) => this.#get(name))
       const failed = providers.find(({ error }) => error !== undefined)
       if (failed !== undefined && providers.every(({ error }) => error !== undefined)) {

@@ -38,9 +38,14 @@ export class Scope implements GuardOwner {
     this.#onFailed(where, error)
   }
 
-  add(undo: () => void | Promise<void>): void {
+  /** Makes a registration and keeps what undoes it. Nothing is made once the scope is closed. */
+  register(make: () => () => void | Promise<void>): void {
     if (this.closed) throw new Error(`plugin ${this.plugin} is stopped and can register nothing`)
-    this.#undo.push(undo)
+    this.#undo.push(make())
+  }
+
+  add(undo: () => void | Promise<void>): void {
+    this.register(() => undo)
   }
 
   /** Undoes everything, last first. One undo that fails or hangs never keeps the others from running. */
