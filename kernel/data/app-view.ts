@@ -15,9 +15,9 @@ export async function appViews(rows: Rows, apps: readonly Row[]): Promise<App[]>
   const releases = await rows.find(ReleaseRow, {
     id: { $in: deployments.flatMap(({ release }) => release ?? []) },
   })
-  const releaseOf = new Map(
-    deployments.map(({ id, release }) => [id, releases.find((each) => each.id === release)]),
-  )
+  const releaseById = new Map(releases.map((release) => [release.id, release]))
+  const releaseOf = new Map(deployments.map(({ id, release }) => [id, releaseById.get(release ?? '')]))
+  const routesOf = Map.groupBy(routes, ({ app }) => app)
   return apps.map((row) => {
     const release = row.liveDeployment ? releaseOf.get(row.liveDeployment) : undefined
     return {
@@ -26,7 +26,7 @@ export async function appViews(rows: Rows, apps: readonly Row[]): Promise<App[]>
       runtime: row.runtime,
       source: row.source,
       ...row.settings,
-      routes: routes.filter(({ app }) => app === row.id).map(({ host, path }) => ({ host, path })),
+      routes: (routesOf.get(row.id) ?? []).map(({ host, path }) => ({ host, path })),
       ...(release === undefined || !row.liveDeployment
         ? {}
         : {

@@ -13,11 +13,14 @@ export async function ensureInstanceId(database: Database): Promise<string> {
   })
 }
 
-/** Counts boots: edges refuse a table of an older one, so two kernels cannot fight. */
-export async function nextEpoch(database: Database): Promise<number> {
+/**
+ * Counts boots: edges refuse a table of an older one, so two kernels cannot fight. Above the one that edges have in
+ * force, where this database was restored from a backup and counts lower.
+ */
+export async function nextEpoch(database: Database, inForce = 0): Promise<number> {
   return database.transaction(async (rows) => {
     const last = await rows.findOne(FactRow, { name: 'epoch' })
-    const epoch = Number(last?.value ?? 0) + 1
+    const epoch = Math.max(Number(last?.value ?? 0), inForce) + 1
     await rows.upsert(FactRow, { name: 'epoch', value: String(epoch) })
     return epoch
   })

@@ -2,6 +2,7 @@ import type { App, Clock, Logger, RouteTable, TableRoute, Traffic, Upstream } fr
 import { appViews } from '../data/app-view.ts'
 import type { Database } from '../data/database.ts'
 import { AppRow, ReplicaRow, RouteRow } from '../data/entities/index.ts'
+import { nextEpoch } from '../data/facts.ts'
 import type { HookHost } from '../host/hook-host.ts'
 import { errorFields } from '../host/logger.ts'
 
@@ -13,13 +14,13 @@ export interface RouteTablesParts {
   readonly hooks: HookHost
   readonly clock: Clock
   readonly log: Logger
-  readonly epoch: number
   traffic(): Traffic
 }
 
 /** The table of the edges: computed from rows, whole, one at a time, each with the next generation. */
 export class RouteTables {
   readonly #parts: RouteTablesParts
+  #epoch: number | undefined
   #generation = 0
   #published = new Set<string>()
   #last: Promise<void> = Promise.resolve()
@@ -49,10 +50,12 @@ export class RouteTables {
   }
 
   async #publish(): Promise<void> {
-    const { hooks, epoch } = this.#parts
+    const { hooks, database } = this.#parts
+    const traffic = this.#parts.traffic()
+    this.#epoch ??= await nextEpoch(database, (await traffic.stats()).epoch)
     const table = await this.#compute()
     this.#generation += 1
-    await this.#parts.traffic().apply(table, epoch, this.#generation)
+    await traffic.apply(table, this.#epoch, this.#generation)
     const now = new Set(table.routes.map(({ host, path }) => host + path))
     const added = [...now].filter((route) => !this.#published.has(route))
     const removed = [...this.#published].filter((route) => !now.has(route))

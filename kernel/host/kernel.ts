@@ -23,7 +23,7 @@ import { AppService } from '../data/apps.ts'
 import { type DataFolder, takeDataFolder } from '../data/data-folder.ts'
 import { Database, type Tables } from '../data/database.ts'
 import { SecretRow } from '../data/entities/index.ts'
-import { ensureInstanceId, nextEpoch } from '../data/facts.ts'
+import { ensureInstanceId } from '../data/facts.ts'
 import { ensureKeyFile } from '../data/key-file.ts'
 import { SecretStore } from '../data/secrets.ts'
 import { DeploymentLogs } from '../deploy/deployment-log.ts'
@@ -261,7 +261,6 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     hooks,
     clock,
     log,
-    epoch: await nextEpoch(database),
     traffic: () => providers.traffic(),
   })
   const apps: AppService = new AppService({

@@ -64,6 +64,7 @@ imagesSuite('docker', {
 })
 
 builderSuite('dockerfile on docker', {
+  leadingOut: { builder: { dockerfile: '../Dockerfile' } },
   open: async () => {
     await ensureBaseImage(socketPath, busybox)
     const images = new EngineImages(engine, 'suite')
@@ -82,7 +83,6 @@ builderSuite('dockerfile on docker', {
         },
         slow: { files: { Dockerfile: `FROM ${busybox}\nRUN echo building; sleep 600\n` } },
         wantedFile: 'Dockerfile',
-        leadingOut: { builder: { dockerfile: '../Dockerfile' } },
       },
       holdings,
       remove: (artefact) => images.remove(artefact.kind === 'oci' ? artefact.image : ''),

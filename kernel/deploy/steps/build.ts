@@ -26,12 +26,8 @@ export async function build(run: Run): Promise<void> {
     runtime: run.app.runtime,
     env: buildEnv,
     artefactFolder: await workspaces.artefactFolder(run.app.id, run.id),
-    labels: {
-      'rivetr.instance': instance,
-      'rivetr.app': run.app.id,
-      'rivetr.app-name': run.app.name,
-      'rivetr.deployment': run.id,
-    },
+    // Just these two: the classic builder makes a layer of each, and the tag names the deployment.
+    labels: { 'rivetr.instance': instance, 'rivetr.app': run.app.id },
     onLine: run.onLine,
     signal: run.signal,
   })

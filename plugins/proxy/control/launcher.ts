@@ -20,6 +20,8 @@ const launcherFile = fileURLToPath(new URL('../launcher/main.ts', import.meta.ur
 
 export interface RunningLauncher extends Bound {
   readonly client: LauncherClient
+  /** It ran before, and has traffic. */
+  readonly found: boolean
 }
 
 /**
@@ -43,7 +45,7 @@ export async function connectLauncher(
     const wanted = { ...settings, ...bound }
     if (isDeepStrictEqual(hello.settings, wanted)) {
       log.info('found the launcher of the proxy running', { pid: hello.pid, ...bound })
-      return { client: running, ...bound }
+      return { client: running, found: true, ...bound }
     }
     log.info('the launcher hands over to one of the new settings or release', { pid: hello.pid, ...bound })
     await running.ask({
@@ -55,7 +57,7 @@ export async function connectLauncher(
     const successor = await waitForLauncher(settings, signal)
     await successor.ask({ do: 'ready' })
     running.close() // which is what the old one waits for
-    return { client: successor, ...bound }
+    return { client: successor, found: true, ...bound }
   }
   log.info('the launcher that runs listens elsewhere, or is of another protocol; it is stopped', {
     pid: hello.pid,
@@ -91,7 +93,7 @@ async function start(settings: LauncherSettings, signal: AbortSignal, log: Logge
   const client = await waitForLauncher(settings, signal)
   const { pid } = await client.hello()
   log.info('started the launcher of the proxy', { pid, address: bound.address, port: bound.port })
-  return { client, address: bound.address, port: bound.port }
+  return { client, found: false, address: bound.address, port: bound.port }
 }
 
 async function waitForLauncher(settings: LauncherSettings, signal: AbortSignal): Promise<LauncherClient> {

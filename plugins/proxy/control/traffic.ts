@@ -44,10 +44,11 @@ export class EdgeTraffic implements Traffic {
     this.#watch(running)
   }
 
-  /** Leaves launcher and edges running. */
+  /** Leaves launcher and edges running, except where a start that failed has just made them. */
   async disconnect(): Promise<void> {
     this.#stopped.abort()
     const running = await this.#running.catch(() => undefined)
+    if (running?.found === false && this.#last === undefined) return this.stopAll()
     running?.client.close()
     await running?.client.closed
   }
