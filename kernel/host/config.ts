@@ -56,6 +56,7 @@ export const kernelConfig = z.strictObject({
     .min(1_000)
     .default(minuteMs)
     .describe('Deadline of the gates before the traffic switch'),
+  pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z
     .enum(['continue', 'abort'])
@@ -76,17 +77,7 @@ export async function readConfig(
   env: NodeJS.ProcessEnv,
   sectionNames: readonly string[],
 ): Promise<RawConfig> {
-  const wanted = file ?? env.RIVETR_CONFIG
-  const path = resolve(wanted ?? 'rivetr.toml')
-  let text: string | undefined
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    if (!absent || wanted !== undefined)
-      throw new RivetrError('config_invalid', `cannot read ${path}: ${messageOf(error)}`, { cause: error })
-  }
-  const sections = text === undefined ? {} : parseSections(text, path)
+  const { path, sections } = await readSections(file, env)
   for (const name of Object.keys(sections)) {
     if (sectionNames.includes(name)) continue
     const meant = nearest(name, sectionNames)
@@ -96,7 +87,30 @@ export async function readConfig(
     )
   }
   layEnvironment(sections, env, sectionNames)
-  return { file: text === undefined ? undefined : path, sections }
+  return { file: path, sections }
+}
+
+/** Folders of further plugins: needed before the sections can be judged, for each plugin has one. */
+export async function pluginFoldersOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<string[]> {
+  const { sections } = await readSections(file, env)
+  return kernelConfig.shape.pluginFolders.catch([]).parse(sections.kernel?.pluginFolders)
+}
+
+/** `path` is absent where there is no file. */
+async function readSections(
+  file: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<{ path: string | undefined; sections: Record<string, Record<string, unknown>> }> {
+  const wanted = file ?? env.RIVETR_CONFIG
+  const path = resolve(wanted ?? 'rivetr.toml')
+  try {
+    return { path, sections: parseSections(await readFile(path, 'utf8'), path) }
+  } catch (error) {
+    if (RivetrError.is(error)) throw error
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (absent && wanted === undefined) return { path: undefined, sections: {} }
+    throw new RivetrError('config_invalid', `cannot read ${path}: ${messageOf(error)}`, { cause: error })
+  }
 }
 
 /** Judges one section by its schema. Errors: `config_invalid` naming section and key, with the right spelling where one is near. */

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
   API_VERSION,
@@ -10,6 +10,7 @@ import {
   type z,
 } from '@rivetr/sdk'
 import { satisfies } from 'semver'
+import { shareSdk } from './sdk-resolution.ts'
 
 export type AnyPlugin = PluginDefinition<z.ZodObject>
 
@@ -30,6 +31,22 @@ export async function discoverBuiltIns(): Promise<FoundPlugin[]> {
   return found.filter((plugin) => plugin !== undefined)
 }
 
+/** Every plugin that there is: ours, and those in the folders that the configuration names. */
+export async function discoverPlugins(folders: readonly string[]): Promise<FoundPlugin[]> {
+  const further = await Promise.all(
+    folders.map(async (folder) => {
+      const found = await discover(resolve(folder), false)
+      if (found === undefined)
+        throw new RivetrError(
+          'config_invalid',
+          `there is no plugin in ${folder}: its package.json needs the key "rivetr"`,
+        )
+      return found
+    }),
+  )
+  return [...(await discoverBuiltIns()), ...further]
+}
+
 /** Reads one folder; undefined when it is no plugin. Errors: `plugin_invalid` for a manifest with faults. */
 export async function discover(folder: string, builtIn: boolean): Promise<FoundPlugin | undefined> {
   const file = join(folder, 'package.json')
@@ -42,8 +59,10 @@ export async function discover(folder: string, builtIn: boolean): Promise<FoundP
     manifest,
     version: pkg.version ?? '0.0.0',
     builtIn,
-    load: async () =>
-      checkDefinition(await import(pathToFileURL(join(dirname(file), entryOf(pkg))).href), manifest),
+    load: async () => {
+      if (!builtIn) shareSdk()
+      return checkDefinition(await import(pathToFileURL(join(dirname(file), entryOf(pkg))).href), manifest)
+    },
   }
 }
 

@@ -1,4 +1,6 @@
-import { discoverBuiltIns } from './discovery.ts'
+import { messageOf } from '@rivetr/sdk'
+import { pluginFoldersOf } from './config.ts'
+import { discoverPlugins, type FoundPlugin } from './discovery.ts'
 import { judgeConfig, Kernel } from './kernel.ts'
 import { errorFields } from './logger.ts'
 
@@ -18,7 +20,7 @@ export async function serve({ configFile, safeMode = false, foreground }: ServeO
   let kernel: Kernel
   try {
     kernel = await Kernel.start({
-      plugins: await discoverBuiltIns(),
+      plugins: await pluginsFor(configFile),
       configFile,
       safeMode,
       onStop: ending.resolve,
@@ -36,12 +38,22 @@ export async function serve({ configFile, safeMode = false, foreground }: ServeO
   return 0
 }
 
+async function pluginsFor(configFile: string | undefined): Promise<FoundPlugin[]> {
+  return discoverPlugins(await pluginFoldersOf(configFile, process.env))
+}
+
 /** What `rivetr config check` says. */
 export async function checkConfig({
   configFile,
 }: {
   configFile?: string | undefined
 } = {}): Promise<{ file: string | undefined; ok: boolean; problems: string[] }> {
-  const { raw, problems } = await judgeConfig(configFile, process.env, await discoverBuiltIns())
+  let plugins: FoundPlugin[]
+  try {
+    plugins = await pluginsFor(configFile)
+  } catch (error) {
+    return { file: configFile, ok: false, problems: [messageOf(error)] }
+  }
+  const { raw, problems } = await judgeConfig(configFile, process.env, plugins)
   return { file: raw?.file ?? configFile, ok: problems.length === 0, problems }
 }
