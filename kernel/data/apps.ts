@@ -55,7 +55,7 @@ export class AppService implements Apps {
 
   async get(principal: Principal, app: string): Promise<App> {
     assertMay(principal, 'apps:read')
-    return this.#view(await this.#find(principal, app))
+    return this.#see(principal, app)
   }
 
   async create(principal: Principal, draft: AppDraft): Promise<App> {
@@ -70,7 +70,7 @@ export class AppService implements Apps {
       await insertRoutes(rows, row.id, routes)
       await changeEnvRows(rows, this.#parts.secrets, row.id, { set: env, unset: [] }, now)
     })
-    const app = await this.get(principal, row.id)
+    const app = await this.#see(principal, row.id)
     this.#parts.hooks.notify('appCreated', { app, by: principal })
     if (routes.length > 0) await this.#parts.publishRoutes()
     return app
@@ -87,14 +87,14 @@ export class AppService implements Apps {
     await this.#write(name, async (rows) => {
       await rows.nativeUpdate(AppRow, { id: row.id }, { name, source, settings, updatedAt: this.#now() })
     })
-    const app = await this.get(principal, row.id)
+    const app = await this.#see(principal, row.id)
     this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
     return app
   }
 
   async remove(principal: Principal, id: string): Promise<void> {
     assertMay(principal, 'apps:write')
-    const app = await this.get(principal, id)
+    const app = await this.#see(principal, id)
     await this.#parts.hooks.call('preAppDelete', { app, by: principal })
     await this.#parts.removeAll(app)
     this.#parts.hooks.notify('appDeleted', { app, by: principal })
@@ -107,18 +107,18 @@ export class AppService implements Apps {
 
   async changeEnv(principal: Principal, id: string, change: EnvChange): Promise<EnvEntry[]> {
     assertMay(principal, 'apps:write')
-    const before = await this.get(principal, id)
+    const before = await this.#see(principal, id)
     const now = this.#now()
     await this.#parts.database.transaction(async (rows) => {
       await changeEnvRows(rows, this.#parts.secrets, before.id, change, now)
       await rows.nativeUpdate(AppRow, { id: before.id }, { envChangedAt: now, updatedAt: now })
     })
     this.#parts.hooks.notify('appUpdated', {
-      app: await this.get(principal, before.id),
+      app: await this.#see(principal, before.id),
       before,
       by: principal,
     })
-    return this.env(principal, before.id)
+    return envEntries(this.#rows, before.id)
   }
 
   async routes(principal: Principal, id: string): Promise<RouteSettings[]> {
@@ -131,14 +131,14 @@ export class AppService implements Apps {
     routes: readonly RouteSettings[],
   ): Promise<RouteSettings[]> {
     assertMay(principal, 'apps:write')
-    const before = await this.get(principal, id)
+    const before = await this.#see(principal, id)
     await this.#write(before.name, async (rows) => {
       await rows.nativeDelete(RouteRow, { app: before.id })
       await insertRoutes(rows, before.id, routes)
       await rows.nativeUpdate(AppRow, { id: before.id }, { updatedAt: this.#now() })
     })
     await this.#parts.publishRoutes()
-    const app = await this.get(principal, before.id)
+    const app = await this.#see(principal, before.id)
     this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
     return app.routes
   }
@@ -158,6 +158,11 @@ export class AppService implements Apps {
     })
     if (!row) throw new RivetrError('not_found', `no app "${app}"; "rivetr apps list" shows all`)
     return row
+  }
+
+  /** Whoever may act on an app is told what came of it, although its scopes do not let it read. */
+  async #see(principal: Principal, app: string): Promise<App> {
+    return this.#view(await this.#find(principal, app))
   }
 
   async #view(row: Row): Promise<App> {

@@ -24,7 +24,7 @@ export class DeploymentLogs {
     return log
   }
 
-  /** Lines in order, each once; with `follow` until the log is closed. */
+  /** Lines in order, each once; with `follow` until the log that is written now is closed. */
   async *read(id: string, { after = 0, tail, follow = false, signal }: LogQuery): AsyncGenerator<LogLine> {
     const writer = this.#open.get(id)
     const news = follow && writer !== undefined ? writer.follow(signal) : undefined // before the file, so that no line falls between
@@ -79,7 +79,7 @@ export class DeploymentLog {
     let seq = 0
     for await (const line of readLines(path)) seq = line.seq
     const file = await open(path, 'a', 0o600)
-    if (seq > 0) await file.appendFile('\n') // a line that a crash cut off ends here
+    if ((await file.stat()).size > 0) await file.appendFile('\n') // a line that a crash cut off ends here
     return new DeploymentLog(file, seq, clock, onClose)
   }
 
@@ -101,7 +101,7 @@ export class DeploymentLog {
       ...(from ? { from } : {}),
     }
     this.#lines.emit('line', line)
-    this.#waiting.push(JSON.stringify(line))
+    this.#waiting.push(written(line))
     if (this.#waiting.length === 1) this.#written = this.#written.then(() => this.#drain())
   }
 
@@ -147,6 +147,11 @@ async function* readLines(path: string): AsyncGenerator<LogLine> {
     const line = parse(text)
     if (line !== undefined) yield line
   }
+}
+
+/** One line of the file, whatever is in it: readers of lines also end one at U+2028 and U+2029, which JSON leaves as they are. */
+function written(line: LogLine): string {
+  return JSON.stringify(line).replaceAll('\u2028', '\\u2028').replaceAll('\u2029', '\\u2029')
 }
 
 /** Undefined for a line that a crash cut off. */

@@ -3,6 +3,9 @@ import { assertMay } from '../data/access.ts'
 import type { DeploymentService } from './deployments.ts'
 import type { DeployParts } from './parts.ts'
 
+/** How often it is looked whether a deployment that rests goes on. */
+const followPollMs = 250
+
 /** Logs of deployments (ours) and of replicas (the runtime's). */
 export class LogService implements Logs {
   readonly #parts: DeployParts
@@ -15,8 +18,24 @@ export class LogService implements Logs {
 
   async *deployment(principal: Principal, id: string, query: LogQuery): AsyncGenerator<LogLine> {
     assertMay(principal, 'apps:logs')
-    const deployment = await this.#deployments.get(asReader(principal), id)
-    yield* this.#parts.logs.read(deployment.id, query)
+    await this.#deployments.get(asReader(principal), id)
+    yield* query.follow ? this.#followed(id, query) : this.#parts.logs.read(id, query)
+  }
+
+  /** To the deployment's end: a log that is not written now, because it is queued or waits, may be written again. */
+  async *#followed(id: string, query: LogQuery): AsyncGenerator<LogLine> {
+    const { ledger, logs, clock } = this.#parts
+    let { after, tail } = query
+    while (!query.signal.aborted) {
+      const { endedAt } = await ledger.get(id) // asked first, so that the last lines are read after it
+      for await (const line of logs.read(id, { ...query, after, tail })) {
+        after = line.seq
+        yield line
+      }
+      if (endedAt) return
+      tail = undefined
+      await clock.sleep(followPollMs, query.signal).catch(() => undefined)
+    }
   }
 
   async *app(principal: Principal, name: string, query: LogQuery): AsyncGenerator<LogLine> {
