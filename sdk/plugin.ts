@@ -21,7 +21,7 @@ export interface PluginContext<Config> {
   readonly dataDir: string
   /** Aborts when the plugin stops. */
   readonly signal: AbortSignal
-  tap<N extends HookName>(hook: N, tap: Tap<N>, options?: TapOptions): void
+  tap<N extends HookName>(hook: N, tap: NoInfer<Tap<N>>, options?: TapOptions): void
   /** Registers an implementation; the factory runs when it is first asked for. Must stand in the manifest's `provides`. */
   provide<T>(token: Token<T>, factory: () => NoInfer<T>): void
   provide<T>(token: NamedToken<T>, name: string, factory: () => NoInfer<T>): void

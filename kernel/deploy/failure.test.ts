@@ -128,8 +128,7 @@ test('a veto of a healthCheck tap keeps a replica from being ready', async () =>
   const sceptic = testPlugin(
     { name: 'sceptic' },
     {
-      setup: (ctx) =>
-        ctx.tap('healthCheck', () => ({ healthy: false as const, detail: 'I do not believe it' })),
+      setup: (ctx) => ctx.tap('healthCheck', () => ({ healthy: false, detail: 'I do not believe it' })),
     },
   )
   await using stage = await createDeployStage({ plugins: [sceptic] })
