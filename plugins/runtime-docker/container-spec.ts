@@ -39,7 +39,7 @@ export function containerSpec(spec: ReplicaSpec, placement: Placement, settings:
       NetworkMode: placement.network,
       // Reaps orphans, and hands signals on to programs that would ignore them as process 1.
       Init: true,
-      // A release that was never accepted must not come back by itself: Rivetr restarts what it wants to run.
+      // A release that was never accepted must not come back by itself: `keep` changes this when it is live.
       RestartPolicy: { Name: 'no' },
       CapDrop: settings.capDrop,
       SecurityOpt: settings.noNewPrivileges ? ['no-new-privileges'] : [],

@@ -13,13 +13,16 @@ export interface Container {
   readonly Id: string
   readonly State: {
     readonly Status: string
+    /** True for one that waits to be started again, too. */
     readonly Running: boolean
+    readonly Restarting: boolean
     readonly ExitCode: number
     readonly OOMKilled: boolean
     readonly StartedAt: string
     readonly Error: string
   }
   readonly Config: { readonly Labels: Readonly<Record<string, string>>; readonly Tty: boolean }
+  readonly HostConfig: { readonly RestartPolicy: { readonly Name: string } }
   readonly NetworkSettings: {
     readonly Networks: Readonly<Record<string, { readonly IPAddress: string }>> | null
     readonly Ports: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[] | null>> | null
@@ -60,13 +63,14 @@ export class Containers {
 export function statusOf(container: Container): ReplicaStatus {
   const { Config, State } = container
   const begun = State.Status !== 'created'
+  const running = State.Running && !State.Restarting
   return {
     id: Config.Labels[labels.replica] ?? '',
     appId: Config.Labels[labels.app] ?? '',
     deployment: Config.Labels[labels.deployment] ?? '',
-    running: State.Running,
-    exit: State.Running || !(begun || State.ExitCode !== 0) ? undefined : exitOf(container),
-    endpoint: State.Running ? endpointOf(container) : undefined,
+    running,
+    exit: running || !(begun || State.ExitCode !== 0) ? undefined : exitOf(container),
+    endpoint: running ? endpointOf(container) : undefined,
     startedAt: begun ? new Date(State.StartedAt).toISOString() : undefined,
   }
 }

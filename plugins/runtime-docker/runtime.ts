@@ -32,7 +32,7 @@ const abortedStopMs = 2_000
 
 export class DockerRuntime implements Runtime {
   readonly accepts: readonly ArtefactKind[] = ['oci']
-  readonly capabilities: readonly Capability[] = ['exec', 'stats', 'limits', 'logs', 'watch']
+  readonly capabilities: readonly Capability[] = ['exec', 'stats', 'limits', 'logs', 'watch', 'keep']
   private readonly engine: Engine
   private readonly instance: string
   private readonly settings: DockerSettings
@@ -97,9 +97,17 @@ export class DockerRuntime implements Runtime {
     }
   }
 
+  async keep(replica: string): Promise<void> {
+    const container = await this.get(replica)
+    await this.setRestartPolicy(container, 'unless-stopped')
+  }
+
   async stop(replica: string, { timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
     const container = await this.containers.find(replica)
-    if (!container?.State.Running) return
+    if (container === undefined) return
+    // First, also for one that has ended: the engine may be about to start it again.
+    await unless([404], this.setRestartPolicy(container, 'no'))
+    if (!container.State.Running) return
     const path = `/containers/${container.Id}/stop`
     // The engine sends the image's STOPSIGNAL, and counts in seconds. 304: it ended meanwhile; 404: it is gone.
     const query = { t: Math.ceil(timeoutMs / 1000) }
@@ -183,6 +191,15 @@ export class DockerRuntime implements Runtime {
       }
       throw notStarted(name, error)
     }
+  }
+
+  private async setRestartPolicy(
+    { Id, HostConfig }: Container,
+    Name: 'no' | 'unless-stopped',
+  ): Promise<void> {
+    if (HostConfig.RestartPolicy.Name === Name) return
+    const json = { RestartPolicy: { Name } }
+    await this.engine.call({ method: 'POST', path: `/containers/${Id}/update`, json })
   }
 
   private async startContainer(spec: ReplicaSpec, id: string, signal: AbortSignal): Promise<void> {

@@ -116,6 +116,9 @@ export class NativeRuntime implements Runtime {
     }
   }
 
+  /** Nobody but Rivetr starts a process of this machine again. */
+  async keep(): Promise<void> {}
+
   async stop(id: string, { timeoutMs }: { readonly timeoutMs: number }): Promise<void> {
     await (await this.#replicas.find(id))?.stop(timeoutMs, this.#options.clock)
   }

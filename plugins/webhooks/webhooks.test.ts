@@ -537,6 +537,7 @@ const idleRuntime: Runtime = {
   capabilities: [],
   detect: async () => ({ available: true, reason: 'always', preference: 1 }),
   list: async () => [],
+  keep: async () => undefined,
   stop: async () => undefined,
   remove: async () => undefined,
   async *watch() {},

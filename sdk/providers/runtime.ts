@@ -3,7 +3,7 @@ import type { Artefact, ArtefactKind, Endpoint, RunSpec } from '../model/deploym
 import { namedToken } from '../token.ts'
 
 /** What a runtime may be able to do beyond start, stop, remove and list. A spec that it cannot honour is refused when planned. */
-export type Capability = 'exec' | 'stats' | 'limits' | 'logs' | 'watch'
+export type Capability = 'exec' | 'stats' | 'limits' | 'logs' | 'watch' | 'keep'
 
 export interface Detection {
   readonly available: boolean
@@ -94,6 +94,12 @@ export interface Runtime {
   start(spec: ReplicaSpec, signal: AbortSignal): Promise<void>
   /** A one-off: starts, waits for the end, removes. An abort stops it. */
   run(spec: ReplicaSpec, options: RunOptions): Promise<ReplicaExit>
+  /**
+   * From now on the engine itself starts this replica again when it ends and when the machine starts: its release is live,
+   * and must come back without Rivetr. Undone by `stop`. Idempotent. A runtime without the capability `keep` does
+   * nothing: there Rivetr alone starts replicas again.
+   */
+  keep(replica: string): Promise<void>
   /** Asks to end, waits `timeoutMs`, kills. Idempotent: a stopped or unknown one is fine. Resolves when nothing of it runs. */
   stop(replica: string, options: { readonly timeoutMs: number }): Promise<void>
   /** Removes a replica and all that belongs to it, running or not. Idempotent. */

@@ -23,7 +23,7 @@ const settings = dockerSettings.parse({})
 const busybox = 'rivetr-test/busybox'
 
 runtimeSuite('docker', {
-  capabilities: ['exec', 'stats', 'limits', 'logs', 'watch'],
+  capabilities: ['exec', 'stats', 'limits', 'logs', 'watch', 'keep'],
   open: async () => {
     const images = new EngineImages(engine, 'suite')
     const { id } = await buildApp(images)

@@ -15,7 +15,7 @@ import {
   type RuntimeEvent,
 } from '@rivetr/sdk'
 
-type Method = 'start' | 'run' | 'stop' | 'remove' | 'list' | 'allot'
+type Method = 'start' | 'run' | 'keep' | 'stop' | 'remove' | 'list' | 'allot'
 
 interface Held {
   readonly spec: ReplicaSpec
@@ -35,6 +35,8 @@ export class FakeRuntime implements Runtime {
   readonly calls: string[] = []
   /** How every one-off ends. */
   oneOffExit: ReplicaExit = { exitCode: 0, oom: false }
+  /** Replicas that it shall start again by itself; a test with the capability `keep` does so by `comeBack`. */
+  readonly kept = new Set<string>()
   /** What every one-off prints. */
   oneOffLines: string[] = []
   /** Called for each replica once it is started: the place to let it print and crash. */
@@ -59,6 +61,15 @@ export class FakeRuntime implements Runtime {
     const held = this.#replicas.get(id)
     if (held === undefined) throw new Error(`no replica ${id}`)
     this.#end(held, exit)
+  }
+
+  /** The engine starts a replica again by itself. */
+  comeBack(id: string): void {
+    const held = this.#replicas.get(id)
+    if (held === undefined) throw new Error(`no replica ${id}`)
+    held.running = true
+    held.exit = undefined
+    this.#tell({ kind: 'started', replica: id })
   }
 
   print(id: string, ...texts: string[]): void {
@@ -122,8 +133,14 @@ export class FakeRuntime implements Runtime {
     }
   }
 
+  async keep(replica: string): Promise<void> {
+    await this.#enter('keep')
+    this.kept.add(replica)
+  }
+
   async stop(replica: string): Promise<void> {
     await this.#enter('stop', `stop ${replica}`)
+    this.kept.delete(replica)
     const held = this.#replicas.get(replica)
     if (held?.running) this.#end(held, { exitCode: 0, oom: false })
   }

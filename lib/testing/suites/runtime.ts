@@ -369,6 +369,49 @@ export function runtimeSuite(name: string, options: RuntimeSuiteOptions): void {
       })
     })
 
+    it('keeps what it is told to keep, without complaint', async () => {
+      const replica = await startServing({ env: { APP_NAME: 'shop' } })
+      for (let count = 0; count < 2; count++) await runtime.keep(replica.id)
+      assert.equal(await answer(replica.endpoint, '/'), 'hello from shop')
+      await runtime.stop(replica.id, { timeoutMs: 5_000 })
+      assert.equal((await find(replica.id))?.running, false)
+    })
+
+    capability('keep', () => {
+      it('starts a kept replica again by itself, where it was', async () => {
+        const replica = await startServing()
+        await runtime.keep(replica.id)
+        const startedAt = (await find(replica.id))?.startedAt
+        await tell(replica.endpoint, '/exit?code=7')
+        const back = await eventually('the replica again', async () => {
+          const status = await find(replica.id)
+          return status?.running && status.startedAt !== startedAt ? status : undefined
+        })
+        assert.deepEqual(back.endpoint, replica.endpoint)
+        await answer(replica.endpoint, '/')
+      })
+
+      it('B12: a stop ends a kept replica for good, also one that is about to be started again', async () => {
+        const replica = spec({ args: ['exit', '1'] })
+        await runtime.start(replica, limit())
+        await runtime.keep(replica.id)
+        await runtime.stop(replica.id, { timeoutMs: 5_000 })
+        const { startedAt } = await ended(replica.id)
+        // Longer than the engine's first pause takes: another one starts, answers and ends meanwhile.
+        await runtime.remove((await startServing()).id)
+        const status = await find(replica.id)
+        assert.equal(status?.running, false)
+        assert.equal(status?.startedAt, startedAt)
+      })
+
+      it('does not call a replica running that waits to be started again', async () => {
+        const replica = spec({ args: ['exit', '3'] })
+        await runtime.start(replica, limit())
+        await runtime.keep(replica.id)
+        assert.equal((await ended(replica.id)).exit?.exitCode, 3)
+      })
+    })
+
     capability('exec', () => {
       it('runs a command inside a replica', async () => {
         const replica = await startServing({ env: { APP_NAME: 'shop' } })
