@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type DeploymentState, Hooks, RivetrError, wait } from '@rivetr/sdk'
-import { createDeployStage, tester, testPlugin } from '@rivetr/testing'
+import type { DeploymentState } from '@rivetr/sdk'
+import { createDeployStage, testPlugin } from '@rivetr/testing'
 
 test('a deployment goes through its states in order to live, with every step recorded', async () => {
   const seen: DeploymentState[] = []
