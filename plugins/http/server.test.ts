@@ -425,7 +425,7 @@ test('a port in use is named with what to do', async () => {
   cleanups.push(async () => other.close())
   const { port } = other.address() as { port: number }
   await assert.rejects(open([], { port }), (error: RivetrError) => {
-    assert.equal(error.code, 'unavailable')
+    assert.equal(error.code, 'address_in_use')
     assert.match(error.message, new RegExp(`127\\.0\\.0\\.1:${port}.*rivetr\\.toml`))
     return true
   })

@@ -24,8 +24,6 @@ export interface LoadRequest {
   /** Milliseconds since the load began. */
   readonly sentAtMs: number
   readonly answeredAtMs: number
-  /** The connection had already carried a request. */
-  readonly reusedConnection: boolean
 }
 
 export interface LoadReport {
@@ -88,7 +86,7 @@ export class Load {
       const finish = (answer: Pick<LoadRequest, 'status' | 'body' | 'errorCode'>) => {
         const answeredAtMs = performance.now() - this.startedAt
         clearTimeout(timeout)
-        resolve({ ...answer, sentAtMs, answeredAtMs, reusedConnection: outgoing.reusedSocket })
+        resolve({ ...answer, sentAtMs, answeredAtMs })
       }
       const fail = (error: NodeJS.ErrnoException) =>
         finish({ status: 0, body: '', errorCode: error.code ?? error.message })
