@@ -14,11 +14,13 @@ export type Action = `${string}:${string}`
 /** Who may call a route: anyone, or principals whose scopes hold the action. */
 export type Access = 'public' | Action
 
+/** What an action is done to, for `authorize` and the audit log. */
 export interface Resource {
   readonly kind: string
   readonly id?: string | undefined
 }
 
+/** Whoever did not say who they are: may call public routes and nothing else. */
 export const anonymous: Principal = Object.freeze({
   kind: 'anonymous',
   id: 'anonymous',

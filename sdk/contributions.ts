@@ -28,6 +28,7 @@ export interface RouteRequest<
   readonly follow: boolean
 }
 
+/** What a `Reply` adds to its body. */
 export interface ReplyOptions {
   status?: number
   headers?: Record<string, string>
@@ -69,6 +70,7 @@ interface RouteTerms<
   status?: 200 | 201 | 202 | 204
 }
 
+/** A route whose handler returns one answer. */
 export interface DataRoute<
   Params extends Shape | undefined,
   Query extends Shape | undefined,

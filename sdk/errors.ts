@@ -38,8 +38,10 @@ export const errorCodes = Object.freeze({
   unhealthy: 422,
 })
 
+/** A code of the table `errorCodes`. */
 export type ErrorCode = keyof typeof errorCodes
 
+/** What an error carries besides its message. */
 export interface ErrorOptions {
   /** Plain data for machines; never a secret. */
   details?: Record<string, unknown>

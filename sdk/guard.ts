@@ -15,6 +15,7 @@ export interface GuardOwner {
   failed(where: string, error: unknown): void
 }
 
+/** What the guard counted of one tap. */
 export interface TapStats {
   readonly hook: HookName
   calls: number

@@ -34,6 +34,7 @@ export type Scripts = 'none' | 'app' | 'admin'
 /** How the taps of a hook run: in order until a verdict, value through all, all at once, until a value, all asked in turn. */
 export type Shape = 'series' | 'waterfall' | 'parallel' | 'bail' | 'unanimous'
 
+/** A value, or the promise of it. */
 export type Awaitable<T> = T | Promise<T>
 
 /** A gate's "not yet": the operation waits without holding a turn, until `until` (ISO 8601) or until it is promoted. */
@@ -200,6 +201,7 @@ export const hooks = Object.freeze({
   actionAudited: notice<ActionAudited>({ scripts: 'admin' }),
 })
 
+/** Name of a hook of the table `hooks`. */
 export type HookName = keyof typeof hooks
 
 type ArgsOf<N extends HookName> = (typeof hooks)[N] extends Hook<infer Args, unknown> ? Args : never

@@ -8,6 +8,7 @@ export interface Logger {
   child(fields: Record<string, unknown>): Logger
 }
 
+/** Where a line comes from. */
 export type LogStream = 'stdout' | 'stderr' | 'rivetr'
 
 /** One line of a deployment's log or of a replica's output. */

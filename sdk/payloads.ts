@@ -32,6 +32,7 @@ export interface DeployPayload {
   readonly signal: AbortSignal
 }
 
+/** Payload of `appValidate`. */
 export interface AppValidatePayload {
   readonly draft: AppDraft
   readonly before?: App | undefined
@@ -39,17 +40,20 @@ export interface AppValidatePayload {
   readonly issue: (path: string, text: string) => void
 }
 
+/** Payload of the hooks of apps. */
 export interface AppEvent {
   readonly app: App
   readonly before?: App | undefined
   readonly by: Principal
 }
 
+/** A push, as a webhook told of it. */
 export type PushEvent = Extract<WebhookEvent, { kind: 'push' }>
 
 /** Environment by name; `secret` values are masked in logs and never shown again. */
 export type Env = Readonly<Record<string, { readonly value: string; readonly secret: boolean }>>
 
+/** Payload of `healthCheck`. */
 export interface HealthCheckPayload {
   readonly app: App
   readonly replica: Replica
@@ -65,6 +69,7 @@ export interface HealthVeto {
   readonly detail: string
 }
 
+/** Payload of `healthChanged`. */
 export interface HealthChangedPayload {
   readonly app: App
   readonly replica: Replica
@@ -73,17 +78,20 @@ export interface HealthChangedPayload {
   readonly detail: string
 }
 
+/** Payload of `deployFailed`. */
 export interface DeployFailedPayload extends DeployPayload {
   readonly step?: Step | undefined
   readonly error: { readonly code: string; readonly message: string }
 }
 
+/** Payload of `deployStateChanged`. */
 export interface StateChangedPayload {
   readonly deployment: Deployment
   readonly from: DeploymentState
   readonly to: DeploymentState
 }
 
+/** Payload of `authenticate`: what a request says about its sender. */
 export interface AuthenticatePayload {
   readonly headers: Readonly<Record<string, string | undefined>>
   readonly cookies: Readonly<Record<string, string>>
@@ -92,12 +100,14 @@ export interface AuthenticatePayload {
   readonly method: string
 }
 
+/** Payload of `authorize`. */
 export interface AuthorizePayload {
   readonly principal: Principal
   readonly action: Action
   readonly resource: Resource
 }
 
+/** Payload of `actionAudited`. */
 export interface ActionAudited {
   readonly at: string
   readonly principal: Principal
@@ -106,6 +116,7 @@ export interface ActionAudited {
   readonly outcome: 'done' | 'denied' | 'failed'
 }
 
+/** Payload of the hooks of certificates; a field is there where the hook knows it. */
 export interface CertificatePayload {
   readonly hosts: readonly string[]
   readonly notAfter?: string
@@ -114,6 +125,7 @@ export interface CertificatePayload {
   readonly retryAt?: string
 }
 
+/** Payload of the hooks of backups. */
 export interface BackupPayload {
   readonly backup: string
   readonly bytes?: number

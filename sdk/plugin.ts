@@ -6,6 +6,7 @@ import type { Logger } from './log.ts'
 import type { Metrics } from './providers/metrics.ts'
 import type { NamedToken, Token } from './token.ts'
 
+/** How a tap is placed among the others. */
 export interface TapOptions {
   /** Lower goes first; 0 by default. */
   stage?: number
@@ -50,6 +51,7 @@ export interface Migration {
   readonly postgresql?: readonly string[]
 }
 
+/** All of a plugin that is code. */
 export interface PluginDefinition<Schema extends z.ZodObject> {
   /** As in the manifest. */
   readonly name: string

@@ -23,6 +23,7 @@ export interface Apps {
 }
 export const Apps = token<Apps>('apps')
 
+/** What is to be deployed, and why. */
 export interface DeploymentRequest {
   readonly kind: TriggerKind
   /** A whole commit id; absent: the head of the app's branch when its turn comes. */
@@ -32,6 +33,7 @@ export interface DeploymentRequest {
   readonly requestId?: string | undefined
 }
 
+/** Deployments of apps. Errors: `not_found`, `forbidden`, `conflict`. */
 export interface Deployments {
   /** Queues a deployment; a push supersedes older queued and waiting pushes of its app. */
   request(principal: Principal, app: string, request: DeploymentRequest): Promise<Deployment>
@@ -46,11 +48,13 @@ export interface Deployments {
 }
 export const Deployments = token<Deployments>('deployments')
 
+/** What deployments made of an app. */
 export interface Releases {
   list(principal: Principal, app: string): Promise<Release[]>
 }
 export const Releases = token<Releases>('releases')
 
+/** Under which hosts and paths an app answers. */
 export interface Routes {
   list(principal: Principal, app: string): Promise<RouteSettings[]>
   /** `conflict` when another app has the same host and path. Resolves when the edges have it. */
@@ -58,6 +62,7 @@ export interface Routes {
 }
 export const Routes = token<Routes>('routes')
 
+/** Which lines of a log. */
 export interface LogQuery {
   /** Lines after this sequence number. */
   readonly after?: number | undefined
@@ -69,6 +74,7 @@ export interface LogQuery {
   readonly signal: AbortSignal
 }
 
+/** Logs of deployments and of apps. */
 export interface Logs {
   /** The log of a deployment: all its steps, builds included. */
   deployment(principal: Principal, id: string, query: LogQuery): AsyncIterable<LogLine>
@@ -96,6 +102,7 @@ export type Rows = Pick<
   'find' | 'findOne' | 'count' | 'insert' | 'insertMany' | 'upsert' | 'nativeUpdate' | 'nativeDelete'
 >
 
+/** The tables of the plugin. */
 export interface Database {
   /** Reads, on no transaction. */
   readonly rows: Rows
@@ -107,12 +114,14 @@ export interface Database {
 }
 export const Database = token<Database>('database')
 
+/** Work at certain times. */
 export interface Schedules {
   /** Runs at the times of a cron expression (UTC); a run that is still going is not started again. Ends with the scope. */
   cron(name: string, expression: string, run: (signal: AbortSignal) => Promise<void>): void
 }
 export const Schedules = token<Schedules>('schedules')
 
+/** Where a plugin is in its life. */
 export type PluginState =
   | 'discovered'
   | 'disabled'
@@ -122,6 +131,7 @@ export type PluginState =
   | 'failed'
   | 'stopped'
 
+/** A plugin as `GET /api/plugins` shows it. */
 export interface PluginInfo {
   readonly name: string
   readonly version: string
@@ -142,6 +152,7 @@ export interface PluginInfo {
   }[]
 }
 
+/** The plugins of this kernel. */
 export interface Plugins {
   list(): PluginInfo[]
   /** Parses the new configuration first; on failure the plugin goes on with the old one. */

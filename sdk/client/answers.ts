@@ -14,6 +14,7 @@ export interface Who {
   scopes: string[]
 }
 
+/** An API key as lists show it; the key itself is shown once, when it is made. */
 export interface ApiKey {
   id: string
   name: string
@@ -25,6 +26,7 @@ export interface ApiKey {
   expiresAt?: string | undefined
 }
 
+/** A release as `GET /api/apps/:id/releases` shows it. */
 export interface ReleaseView {
   id: string
   /** Shown as v1, v2, … */
@@ -34,6 +36,7 @@ export interface ReleaseView {
   createdAt: string
 }
 
+/** Answer of `GET /api/system/health`. */
 export interface SystemHealth {
   healthy: boolean
   version: string
@@ -41,6 +44,7 @@ export interface SystemHealth {
   plugins: Record<string, PluginState>
 }
 
+/** Answer of `GET /api/system/stats`. */
 export interface SystemStatsView {
   startedAt: string
   uptimeMs: number

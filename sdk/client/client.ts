@@ -22,6 +22,7 @@ type EnvInput = {
     : EnvChange[K]
 }
 
+/** What `createClient` returns. */
 export type Client = ReturnType<typeof createClient>
 
 /**

@@ -7,6 +7,7 @@ const answerLimitMs = 120_000
 /** `fetch`, or something like it: another transport for the same requests. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
+/** Where Rivetr is and how to get in. */
 export interface ClientOptions {
   /** Where Rivetr is, without `/api`: `https://rivetr.example.com`; in a browser `''` for the page's own host. */
   baseUrl: string
@@ -19,8 +20,10 @@ export interface ClientOptions {
   signal?: AbortSignal | undefined
 }
 
+/** Query parameters; undefined ones are left out. */
 export type Query = Record<string, string | number | undefined>
 
+/** Sends requests and turns failures into `ApiError`. */
 export class Transport {
   readonly #options: ClientOptions
 

@@ -6,6 +6,7 @@ import type { LineSink, LogStream } from '../log.ts'
 /** A longer line is cut into pieces of this size, so that output without line ends cannot fill the memory. */
 const longestLine = 64 * 1024
 
+/** How a program is run. */
 export interface SpawnOptions {
   cwd: string
   /** The whole environment: nothing is inherited. */
@@ -21,6 +22,7 @@ export interface SpawnOptions {
   onStart?: (pid: number) => void
 }
 
+/** How it ended. */
 export interface SpawnResult {
   /** 128 + n for a process ended by signal n. */
   exitCode: number

@@ -48,6 +48,7 @@ export const commitId = z
   .string()
   .regex(/^([0-9a-f]{40}|[0-9a-f]{64})$/, 'a whole commit id (40 or 64 hex digits)')
 
+/** Where the files of an app come from. */
 export const sourceSettings = z.strictObject({
   kind: providerName.default('git'),
   /** Where the repository is; the source's provider decides which schemes it takes. */
@@ -62,6 +63,7 @@ export const sourceSettings = z.strictObject({
 })
 export type SourceSettings = z.output<typeof sourceSettings>
 
+/** How a replica is asked whether it is well. Times are milliseconds. */
 export const healthSettings = z.strictObject({
   /** Name of a `HealthProbe`: http, tcp, command. */
   kind: providerName.default('http'),
@@ -84,6 +86,7 @@ export const healthSettings = z.strictObject({
 })
 export type HealthSettings = z.output<typeof healthSettings>
 
+/** What a replica may use at most. */
 export const limitSettings = z.strictObject({
   memoryBytes: z
     .int()
@@ -96,6 +99,7 @@ export const limitSettings = z.strictObject({
 })
 export type LimitSettings = z.output<typeof limitSettings>
 
+/** How many replicas of a process run, and what. */
 export const processSettings = z.strictObject({
   /** An argument vector; never a shell line. Absent: what the image or Procfile says. */
   command: z.array(z.string()).min(1).optional(),
@@ -114,6 +118,7 @@ export const hostName = z
     'a host name such as shop.example.com, without scheme, port or path',
   )
 
+/** A host and a path prefix that lead to an app. */
 export const routeSettings = z.strictObject({
   host: hostName,
   /** A path prefix that ends at a segment border; `/` takes every path. */
@@ -180,6 +185,7 @@ export const appSettings = z.object({
 })
 export type AppSettings = z.output<typeof appSettings>
 
+/** An app, as the API shows it. */
 export const appSchema = appSettings.extend({
   id: z.string(),
   name: z.string(),
@@ -195,6 +201,7 @@ export const appSchema = appSettings.extend({
 })
 export type App = z.output<typeof appSchema>
 
+/** An environment variable, as the API shows it. */
 export const envEntry = z.object({
   name: z.string(),
   secret: z.boolean(),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 
+/** Every state of a deployment; the kernel has the table of transitions. */
 export const deploymentStates = [
   'queued',
   'waiting',
@@ -15,18 +16,25 @@ export const deploymentStates = [
   'cancelled',
   'superseded',
 ] as const
+/** A state of a deployment. */
 export type DeploymentState = (typeof deploymentStates)[number]
 
 /** The steps in their order; retire runs after the deployment is live. */
 export const steps = ['fetch', 'build', 'prepare', 'start', 'check', 'switch', 'retire'] as const
+/** A step of the pipeline. */
 export type Step = (typeof steps)[number]
 
+/** What may set a deployment off. */
 export const triggerKinds = ['push', 'manual', 'rollback', 'restart', 'schedule'] as const
+/** What set a deployment off. */
 export type TriggerKind = (typeof triggerKinds)[number]
 
+/** starting → ready → draining → stopped, or crashed. */
 export const replicaStates = ['starting', 'ready', 'draining', 'stopped', 'crashed'] as const
+/** A state of a replica. */
 export type ReplicaState = (typeof replicaStates)[number]
 
+/** A commit: its whole id, and what is known of it. */
 export const commitSchema = z.object({
   id: z.string(),
   message: z.string().optional(),
@@ -34,10 +42,12 @@ export const commitSchema = z.object({
 })
 export type Commit = z.output<typeof commitSchema>
 
+/** Shape of an endpoint. */
 export const endpointSchema = z.object({ address: z.string(), port: z.int() })
 /** Where a replica answers: an IP address and a port. */
 export type Endpoint = z.output<typeof endpointSchema>
 
+/** A replica, as the API shows it. */
 export const replicaSchema = z.object({
   id: z.string(),
   process: z.string(),
@@ -49,6 +59,7 @@ export const replicaSchema = z.object({
 })
 export type Replica = z.output<typeof replicaSchema>
 
+/** A step that was entered, and how it ended. */
 export const stepRecord = z.object({
   step: z.enum(steps),
   startedAt: z.iso.datetime(),
@@ -57,6 +68,7 @@ export const stepRecord = z.object({
 })
 export type StepRecord = z.output<typeof stepRecord>
 
+/** A deployment, as the API shows it. */
 export const deploymentSchema = z.object({
   id: z.string(),
   app: z.object({ id: z.string(), name: z.string() }),
@@ -106,6 +118,7 @@ export type Artefact =
       readonly hash: string
     }
 
+/** `oci` or `folder`. */
 export type ArtefactKind = Artefact['kind']
 
 /** How one process of a release is run. Plain data; a `specResolve` tap may change it before the release is saved. */

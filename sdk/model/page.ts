@@ -6,6 +6,7 @@ export interface Page<T> {
   nextCursor?: string | undefined
 }
 
+/** The shape of a page of such items. */
 export function pageOf<T extends z.ZodType>(item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().optional() })
 }

@@ -8,6 +8,7 @@ export interface SourceTree {
   readonly folder: string
 }
 
+/** What is to be built, for which runtime, and where the result goes. */
 export interface BuildRequest {
   readonly deployment: string
   readonly app: { readonly id: string; readonly name: string }
@@ -24,6 +25,7 @@ export interface BuildRequest {
   readonly signal: AbortSignal
 }
 
+/** What a build made. */
 export interface BuildResult {
   readonly artefact: Artefact
   /** Processes that the source names (Procfile); the image's own command is `web` without a command. */

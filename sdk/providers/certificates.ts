@@ -1,5 +1,6 @@
 import { namedToken, token } from '../token.ts'
 
+/** A certificate with its key, as an edge serves it. */
 export interface Certificate {
   readonly hosts: readonly string[]
   /** PEM, leaf first. */

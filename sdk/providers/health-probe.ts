@@ -2,6 +2,7 @@ import type { HealthSettings } from '../model/app.ts'
 import type { Endpoint } from '../model/deployment.ts'
 import { namedToken } from '../token.ts'
 
+/** Whom to ask, and how. */
 export interface ProbeTarget {
   readonly replica: string
   readonly runtime: string
@@ -11,6 +12,7 @@ export interface ProbeTarget {
   readonly host?: string | undefined
 }
 
+/** What a probe found. */
 export interface ProbeResult {
   readonly healthy: boolean
   /** For people: "GET /healthz answered 503", "connection refused on port 3000". */

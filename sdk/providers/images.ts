@@ -1,6 +1,7 @@
 import type { LineSink } from '../log.ts'
 import { namedToken } from '../token.ts'
 
+/** An image to be built. */
 export interface ImageBuild {
   /** The build context, an absolute path; `.dockerignore` in it is honoured. */
   readonly folder: string
@@ -17,6 +18,7 @@ export interface ImageBuild {
   readonly signal: AbortSignal
 }
 
+/** An image that is there. */
 export interface ImageInfo {
   /** `sha256:…` */
   readonly id: string

@@ -1,13 +1,17 @@
 import { token } from '../token.ts'
 
+/** Dimensions of a measurement; few values each. */
 export type Labels = Readonly<Record<string, string>>
 
+/** Only grows. */
 export interface Counter {
   add(amount?: number, labels?: Labels): void
 }
+/** Goes up and down. */
 export interface Gauge {
   set(value: number, labels?: Labels): void
 }
+/** Counts observations in buckets. */
 export interface Histogram {
   observe(value: number, labels?: Labels): void
 }

@@ -1,5 +1,6 @@
 import { namedToken } from '../token.ts'
 
+/** A message to people. */
 export interface Notification {
   /** For the search of repeats: a notification may come twice. */
   readonly id: string

@@ -5,6 +5,7 @@ import { namedToken } from '../token.ts'
 /** What a runtime may be able to do beyond start, stop, remove and list. A spec that it cannot honour is refused when planned. */
 export type Capability = 'exec' | 'stats' | 'limits' | 'logs' | 'watch' | 'keep'
 
+/** Whether a runtime can be used now. */
 export interface Detection {
   readonly available: boolean
   /** For people: "Docker 20.10.24 at unix:///run/docker.sock", or why not. */
@@ -28,12 +29,14 @@ export interface ReplicaSpec {
   readonly endpoint?: Endpoint | undefined
 }
 
+/** How a replica ended. */
 export interface ReplicaExit {
   readonly exitCode: number
   /** Ended by the memory limit. */
   readonly oom: boolean
 }
 
+/** A replica as the runtime sees it. */
 export interface ReplicaStatus {
   readonly id: string
   readonly appId: string
@@ -47,6 +50,7 @@ export interface ReplicaStatus {
   readonly startedAt?: string | undefined
 }
 
+/** What a replica uses. */
 export interface ReplicaStats {
   readonly at: string
   /** Total CPU time used, in milliseconds. */
@@ -55,12 +59,14 @@ export interface ReplicaStats {
   readonly pids: number
 }
 
+/** A start or an end of a replica. */
 export interface RuntimeEvent {
   readonly kind: 'started' | 'exited'
   readonly replica: string
   readonly exit?: ReplicaExit | undefined
 }
 
+/** How a one-off is followed and ended. */
 export interface RunOptions {
   readonly onLine: LineSink
   readonly signal: AbortSignal
@@ -68,6 +74,7 @@ export interface RunOptions {
   readonly writable?: boolean
 }
 
+/** Which lines of a replica. */
 export interface LogOptions {
   readonly follow?: boolean
   /** How many of the last lines; absent: all. */

@@ -3,6 +3,7 @@ import type { SourceSettings } from '../model/app.ts'
 import type { Commit } from '../model/deployment.ts'
 import { namedToken } from '../token.ts'
 
+/** Which commit goes into which folder. */
 export interface FetchRequest {
   readonly app: { readonly id: string; readonly name: string }
   readonly source: SourceSettings

@@ -1,6 +1,7 @@
 import type { Endpoint } from '../model/deployment.ts'
 import { token } from '../token.ts'
 
+/** A replica that takes requests. */
 export interface Upstream extends Endpoint {
   readonly replica: string
   /** Share of new requests, relative to the other upstreams. 0 takes none. */
@@ -29,6 +30,7 @@ export interface RouteTable {
   readonly routes: readonly TableRoute[]
 }
 
+/** What the edges are doing. */
 export interface TrafficStats {
   readonly edges: number
   readonly epoch: number

@@ -4,6 +4,7 @@ import { namedToken } from '../token.ts'
 /** Lower-case names; a header that came twice has its values in a list. */
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>
 
+/** What a delivery says. */
 export type WebhookEvent =
   | { readonly kind: 'ping'; readonly delivery: string }
   /** Valid, but nothing to deploy. */
