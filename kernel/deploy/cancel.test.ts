@@ -119,6 +119,25 @@ test('past the commit point a cancel is a conflict, and the deployment becomes l
   assert.equal((await stage.deployments.get(tester, old.id)).state, 'retired')
 })
 
+test('past the commit point no deadline ends the switch: it goes on until the edges took the table', async () => {
+  await using stage = await createDeployStage({ config: { kernel: { switchTimeoutMs: 1_000 } } })
+  await stage.createApp()
+  await stage.deploy('shop')
+  for (let count = 0; count < 4; count++) stage.fakes.traffic.failNext('apply')
+  const { id } = await stage.request('shop')
+  await stage.reaches(id, 'switching')
+  await stage.until('live', async () => {
+    await stage.clock.advance(500)
+    return stage.reachedEnd(id)
+  })
+  await stage.until('end of the old replica', async () => {
+    await stage.clock.advance(100)
+    return stage.fakes.runtime.specs.length === 1 ? true : undefined
+  })
+  assert.equal(stage.fakes.runtime.specs[0]?.deployment, id)
+  assert.equal((await stage.logOf(id)).at(-1), 'live')
+})
+
 test('a cancel that comes at the very moment of the switch does no harm', async () => {
   await using stage = await createDeployStage()
   await stage.createApp()

@@ -57,6 +57,16 @@ test('a push supersedes the queued pushes of its app, and nothing else', async (
   await stage.reaches(elsewhere.id, 'live')
 })
 
+test('a manual deployment supersedes nothing', async () => {
+  await using stage = await createDeployStage()
+  await stage.createApp()
+  stage.fakes.source.hang()
+  await stage.reaches((await stage.request('shop')).id, 'fetching')
+  const push = await stage.request('shop', { kind: 'push' })
+  await stage.request('shop', { kind: 'manual' })
+  assert.equal((await stage.deployments.get(tester, push.id)).state, 'queued')
+})
+
 test('a push supersedes a waiting push, and its replicas go', async () => {
   let closed = true
   const keeper = testPlugin(

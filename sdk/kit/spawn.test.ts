@@ -78,29 +78,32 @@ test('only the first MiB of the output is kept, and no line fills the memory', a
   assert.ok(stdout.length <= 1024 * 1024 + 65 * 1024, `${stdout.length} kept`)
 })
 
-test('an abort ends the whole group, with the reason of the signal', async () => {
-  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-spawn-'))
-  const file = join(folder.path, 'pid')
-  const cancel = new AbortController()
-  const running = run(
-    `const child = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'inherit' })
-     require('node:fs').writeFileSync(${JSON.stringify(file)}, String(child.pid))
-     process.on('SIGTERM', () => {}); console.log('ready'); setInterval(() => {}, 1000)`,
-    [],
-    {
-      signal: cancel.signal,
-      killAfterMs: 100,
-      onLine: () => cancel.abort(new Error('cancelled by ada')),
-    },
-  )
-  await assert.rejects(running, /cancelled by ada/)
-  const pid = Number(await readFile(file, 'utf8'))
-  const giveUpAt = performance.now() + 5_000
-  while (await runs(pid)) {
-    assert.ok(performance.now() < giveUpAt, `process ${pid} still runs`)
-    await sleep(10)
-  }
-})
+// A leader that ends at once leaves a child behind; one that ignores SIGTERM does not even do that.
+for (const [what, leader, child] of [
+  ['a leader that ignores SIGTERM', "process.on('SIGTERM', () => {})", ''],
+  ['a child that ignores SIGTERM', '', "process.on('SIGTERM', () => {});"],
+] as const) {
+  test(`an abort ends the whole group, with the reason of the signal: ${what}`, async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-spawn-'))
+    const file = join(folder.path, 'pid')
+    const childCode = `${child} require('node:fs').writeFileSync(${JSON.stringify(file)}, String(process.pid)); process.send('ready'); setInterval(() => {}, 1000)`
+    const cancel = new AbortController()
+    const running = run(
+      `${leader}
+       const child = require('node:child_process').spawn(process.execPath, ['-e', process.argv[1]], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] })
+       child.on('message', () => console.log('ready'))`,
+      [childCode],
+      { signal: cancel.signal, killAfterMs: 100, onLine: () => cancel.abort(new Error('cancelled by ada')) },
+    )
+    await assert.rejects(running, /cancelled by ada/)
+    const pid = Number(await readFile(file, 'utf8'))
+    const giveUpAt = performance.now() + 5_000
+    while (await runs(pid)) {
+      assert.ok(performance.now() < giveUpAt, `process ${pid} still runs`)
+      await sleep(10)
+    }
+  })
+}
 
 test('what was taken back before is not started', async () => {
   let started = false
