@@ -93,6 +93,11 @@ export class Rivetr implements AsyncDisposable {
     clearTimeout(killer)
   }
 
+  /** `kill -9` of the kernel alone: edges and replicas go on. */
+  async kill(): Promise<void> {
+    await this.stop('SIGKILL')
+  }
+
   log(): Promise<string> {
     return readFile(join(this.folder, 'rivetr.log'), 'utf8')
   }

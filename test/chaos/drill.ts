@@ -1,0 +1,46 @@
+// Inside the machine's namespace: every fault on every runtime, and the table of what was violated.
+import { parseArgs } from 'node:util'
+import { temporaryFolder } from '../machine/this-run.ts'
+import { type Fault, faults } from './faults.ts'
+import { ChaosScene } from './scene.ts'
+import { survive } from './survive.ts'
+
+const { values: options } = parseArgs({
+  options: { runtime: { type: 'string' }, state: { type: 'string', default: '' } },
+})
+const runtimes = (['native', 'docker'] as const).filter((name) => name === (options.runtime ?? name))
+const chosen = faults.filter(({ name }) => name.includes(options.state))
+
+/** Violated invariants by fault and runtime. */
+const found = new Map<string, string[]>()
+const cell = (fault: Fault, runtime: string) => `${runtime} · ${fault.name}`
+
+for (const runtime of runtimes) {
+  await using scene = await ChaosScene.open({ folder: await temporaryFolder(), runtime })
+  const app = await scene.createApp('shop', { releaseCommand: ['sh', 'release.sh'] })
+  const first = await app.app.settled(await app.push())
+  if (first.state !== 'live') throw new Error(`the app does not run on ${runtime}: ${first.reason}`)
+  for (const fault of chosen) {
+    const violations = await survive(app, fault)
+    found.set(cell(fault, runtime), violations)
+    console.log(`${violations.length === 0 ? '✔' : '✖'} ${cell(fault, runtime)}`)
+    for (const violation of violations) console.log(`    ${violation}`)
+  }
+}
+
+console.log(`\nkill -9 of the kernel: violated invariants\n`)
+console.log(row('state', runtimes))
+for (const fault of chosen)
+  console.log(
+    row(
+      fault.name,
+      runtimes.map((runtime) => String(found.get(cell(fault, runtime))?.length ?? '-')),
+    ),
+  )
+const failed = [...found.values()].filter((violations) => violations.length > 0).length
+console.log(`\n${found.size - failed} passed, ${failed} failed, 0 skipped`)
+process.exitCode = failed === 0 && found.size > 0 ? 0 : 1
+
+function row(name: string, cells: readonly string[]): string {
+  return `  ${name.padEnd(36)}${cells.map((text) => text.padStart(8)).join('')}`
+}
