@@ -1,11 +1,20 @@
 import { randomUUIDv7 } from 'node:crypto'
 import type { FilterQuery, InferEntity } from '@mikro-orm/core'
-import type { Clock, Deployment, DeploymentState, ReplicaState, Rows, Step, StepRecord } from '@rivetr/sdk'
+import {
+  type Clock,
+  type Deployment,
+  type DeploymentState,
+  type ReplicaState,
+  type Rows,
+  replicaStates,
+  type Step,
+  type StepRecord,
+} from '@rivetr/sdk'
 import type { Database } from '../data/database.ts'
 import { deploymentViews } from '../data/deployment-view.ts'
 import { AppRow, DeploymentRow, ReleaseRow, ReplicaRow, StepRow } from '../data/entities/index.ts'
 import type { HookHost } from '../host/hook-host.ts'
-import { finalStates, restartable, transitions } from './states.ts'
+import { finalStates, replicaTransitions, restartable, transitions } from './states.ts'
 
 export type DeploymentRecord = InferEntity<typeof DeploymentRow>
 export type ReplicaRecord = InferEntity<typeof ReplicaRow>
@@ -100,8 +109,8 @@ export class Ledger {
     return id
   }
 
-  async leaveStep(id: string, outcome: StepRecord['outcome']): Promise<void> {
-    await this.database.rows.nativeUpdate(StepRow, { id }, { outcome, endedAt: this.now() })
+  async leaveStep(id: string, outcome: StepRecord['outcome'], endedAt = this.now()): Promise<void> {
+    await this.database.rows.nativeUpdate(StepRow, { id }, { outcome, endedAt })
   }
 
   steps(deployment: string): Promise<InferEntity<typeof StepRow>[]> {
@@ -122,15 +131,19 @@ export class Ledger {
     return (await this.database.rows.findOne(ReleaseRow, { id })) ?? undefined
   }
 
-  /** What has ended stays ended: a check that was under way meanwhile does not bring it back. */
+  /** False where the table of transitions has no way from where it is: a check or start that comes too late changes nothing. */
   async setReplica(
     id: string,
     state: ReplicaState,
     exit?: { exitCode: number; oom: boolean },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const ended = state === 'stopped' || state === 'crashed' ? { endedAt: this.now() } : {}
-    const standing = { id, state: { $nin: ['stopped', 'crashed'] satisfies ReplicaState[] } }
-    await this.database.rows.nativeUpdate(ReplicaRow, standing, { state, ...ended, ...exit })
+    const fresh = state === 'ready' ? { exitCode: null, oom: false } : {}
+    const from = replicaStates.filter((each) => replicaTransitions[each].includes(state))
+    const where = { id, state: { $in: from } }
+    return (
+      (await this.database.rows.nativeUpdate(ReplicaRow, where, { state, ...ended, ...fresh, ...exit })) > 0
+    )
   }
 
   /** Whether this deployment's replicas are the ones that serve its app: then nothing may clean them. */

@@ -1,12 +1,11 @@
 import { type ReplicaStatus, type Runtime, Runtime as RuntimeToken } from '@rivetr/sdk'
-import { AppRow, DeploymentRow } from '../data/entities/index.ts'
-import { openSnapshot } from '../data/env.ts'
+import { DeploymentRow } from '../data/entities/index.ts'
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
 import type { DeploymentRecord, Ledger } from './ledger.ts'
+import type { Monitor } from './monitor.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
-import { replicaSpec } from './replica-spec.ts'
 import { restartable } from './states.ts'
 import { finishSwitch } from './steps/switch.ts'
 
@@ -17,9 +16,14 @@ const runtimeLimitMs = 30_000
  * What a boot does about the boot before: live replicas run and are routed at once, a switch past its commit point rolls
  * forward, interrupted work is cleaned and queued again, old replicas go on draining, strays of ours are removed.
  */
-export async function recover(parts: DeployParts, queue: Queue, stopping: AbortSignal): Promise<void> {
+export async function recover(
+  parts: DeployParts,
+  queue: Queue,
+  monitor: Monitor,
+  stopping: AbortSignal,
+): Promise<void> {
   const { ledger, tables, log, database } = parts
-  await reviveLive(parts)
+  await monitor.restore()
   void tables.publishForCertain(stopping).catch(() => undefined)
   for (const { id } of await ledger.find({ state: 'switching' })) {
     await finishSwitch({ id, parts })
@@ -65,32 +69,6 @@ async function restart(parts: DeployParts, row: DeploymentRecord): Promise<void>
 async function endSteps(ledger: Ledger, deployment: string, outcome: 'done' | 'failed'): Promise<void> {
   for (const step of await ledger.steps(deployment))
     if (step.outcome === 'running') await ledger.leaveStep(step.id, outcome)
-}
-
-/** After a reboot the replicas of live releases are gone or stopped: they are started again where they were. */
-async function reviveLive(parts: DeployParts): Promise<void> {
-  const { ledger, database, secrets, log } = parts
-  const statuses = new Map<string, Map<string, ReplicaStatus>>()
-  for (const app of await database.rows.find(AppRow, { liveDeployment: { $ne: null } })) {
-    for (const replica of await ledger.replicas({ deployment: app.liveDeployment ?? '', state: 'ready' })) {
-      try {
-        const runtime = parts.providers.runtime(replica.runtime)
-        const known = statuses.get(replica.runtime) ?? (await statusesOf(runtime))
-        statuses.set(replica.runtime, known)
-        if (known.get(replica.id)?.running) continue
-        const release = await ledger.release(replica.release)
-        if (release === undefined) continue
-        const { env } = await openSnapshot(secrets, app.id, release.env)
-        log.warn(`replica ${replica.id} of ${app.name} does not run; starting it again`)
-        await runtime.start(replicaSpec(app, replica, release, env), AbortSignal.timeout(runtimeLimitMs))
-      } catch (error) {
-        log.error(
-          `replica ${replica.id} of ${app.name} does not run and could not be started`,
-          errorFields(error),
-        )
-      }
-    }
-  }
 }
 
 async function statusesOf(runtime: Runtime): Promise<Map<string, ReplicaStatus>> {

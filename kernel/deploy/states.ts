@@ -1,4 +1,4 @@
-import type { DeploymentState, Step } from '@rivetr/sdk'
+import type { DeploymentState, ReplicaState, Step } from '@rivetr/sdk'
 
 /** Every transition of a deployment, and nothing else. */
 export const transitions: Readonly<Record<DeploymentState, readonly DeploymentState[]>> = {
@@ -15,6 +15,18 @@ export const transitions: Readonly<Record<DeploymentState, readonly DeploymentSt
   failed: [],
   cancelled: [],
   superseded: [],
+}
+
+/**
+ * Every transition of a replica. A live one that ended is starting again, and out of the table until it is ready; only
+ * one that was never accepted crashes for good.
+ */
+export const replicaTransitions: Readonly<Record<ReplicaState, readonly ReplicaState[]>> = {
+  starting: ['ready', 'draining', 'stopped', 'crashed'],
+  ready: ['starting', 'draining', 'stopped', 'crashed'],
+  draining: ['stopped'],
+  stopped: [],
+  crashed: [],
 }
 
 /** What a boot may do besides: work that died with the last process starts again from the queue. */

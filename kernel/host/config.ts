@@ -56,6 +56,11 @@ export const kernelConfig = z.strictObject({
     .min(1_000)
     .default(minuteMs)
     .describe('Deadline of the gates before the traffic switch'),
+  monitorIntervalMs: z
+    .int()
+    .min(100)
+    .default(10_000)
+    .describe('How often it is looked whether what is live runs, besides what runtimes tell'),
   pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z

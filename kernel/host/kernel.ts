@@ -30,6 +30,7 @@ import { DeploymentLogs } from '../deploy/deployment-log.ts'
 import { DeploymentService } from '../deploy/deployments.ts'
 import { Ledger } from '../deploy/ledger.ts'
 import { LogService } from '../deploy/logs.ts'
+import { Monitor } from '../deploy/monitor.ts'
 import type { DeployParts } from '../deploy/parts.ts'
 import { planApp } from '../deploy/plan.ts'
 import { Providers } from '../deploy/providers.ts'
@@ -92,6 +93,7 @@ export class Kernel {
   readonly plugins: PluginHost
   readonly parts: DeployParts
   readonly #queue: Queue
+  readonly #monitor: Monitor
   readonly #folder: DataFolder
   readonly #stopping: AbortController
 
@@ -105,6 +107,7 @@ export class Kernel {
       parts: this.parts,
     } = booted)
     this.#queue = booted.queue
+    this.#monitor = new Monitor(booted.parts)
     this.#folder = booted.folder
     this.#stopping = booted.stopping
   }
@@ -118,7 +121,8 @@ export class Kernel {
     const kernel = new Kernel(booted)
     try {
       await booted.plugins.start()
-      await recover(booted.parts, booted.queue, booted.stopping.signal)
+      await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
+      await kernel.#monitor.start()
       booted.queue.wake()
       const running = booted.plugins.list().filter(({ state }) => state === 'running')
       booted.hooks.notify('kernelReady', { plugins: running.map(({ name }) => name) })
@@ -133,6 +137,7 @@ export class Kernel {
   /** Stops the work, then the plugins in reverse, then the database. Replicas and edges go on, except for `stop-all`. */
   async stop(reason: string): Promise<void> {
     this.#stopping.abort()
+    await this.#monitor.stop()
     await this.#queue.stop()
     await this.hooks.settle('kernelStop', { reason })
     if (reason === 'stop-all') await stopReplicas(this.parts) // after the edges drained

@@ -1,14 +1,6 @@
-import {
-  HealthProbe,
-  type HealthSettings,
-  healthSettings,
-  type ProbeResult,
-  type ReplicaExit,
-  RivetrError,
-  type Runtime,
-} from '@rivetr/sdk'
-import { replicaView } from '../../data/deployment-view.ts'
+import { type HealthSettings, type ReplicaExit, RivetrError, type Runtime } from '@rivetr/sdk'
 import type { ReplicaRecord } from '../ledger.ts'
+import { healthOf, probe } from '../probe.ts'
 import type { Run } from '../run.ts'
 import { releaseOf } from './prepare.ts'
 
@@ -19,7 +11,7 @@ const settleMs = 1_000
 export async function check(run: Run): Promise<void> {
   const { providers, ledger } = run.parts
   const runtime = providers.runtime(run.app.runtime)
-  const settings = releaseOf(run).settings.health ?? healthSettings.parse({ kind: 'tcp' })
+  const settings = healthOf(releaseOf(run))
   await Promise.all(
     run.replicas.map(async (replica) => {
       if (replica.address) await untilHealthy(run, runtime, replica, settings)
@@ -32,7 +24,7 @@ export async function check(run: Run): Promise<void> {
 
 /** How long the step may take: the health check's own deadline, and some for a probe that is under way. */
 export function checkLimitMs(run: Run): number {
-  const health = releaseOf(run).settings.health ?? healthSettings.parse({})
+  const health = healthOf(releaseOf(run))
   return health.deadlineMs + health.timeoutMs + 5_000
 }
 
@@ -49,7 +41,7 @@ async function untilHealthy(
   let last = 'no answer yet'
   while (clock.now() < deadline) {
     attempt += 1
-    const result = await probe(run, replica, settings, attempt)
+    const result = await probe(run.parts, run.app, replica, settings, attempt, run.signal)
     if (result.detail !== last) run.say(`${replica.process}.${replica.index + 1}: ${result.detail}`)
     last = result.detail
     inARow = result.healthy ? inARow + 1 : 0
@@ -61,44 +53,6 @@ async function untilHealthy(
   throw new RivetrError(
     'unhealthy',
     `${replica.process}.${replica.index + 1} did not become healthy within ${settings.deadlineMs / 1000} s: ${last}`,
-  )
-}
-
-/** The probe by name, and then whoever may veto. */
-async function probe(
-  run: Run,
-  replica: ReplicaRecord,
-  settings: HealthSettings,
-  attempt: number,
-): Promise<ProbeResult> {
-  const { providers, hooks } = run.parts
-  const { endpoint } = replicaView(replica)
-  const signal = AbortSignal.any([run.signal, AbortSignal.timeout(settings.timeoutMs)])
-  const host = run.app.routes[0]?.host
-  const target = {
-    replica: replica.id,
-    runtime: replica.runtime,
-    endpoint,
-    settings,
-    host: host?.startsWith('*.') ? undefined : host,
-  }
-  let found: ProbeResult
-  try {
-    found = await providers.get(HealthProbe, settings.kind).probe(target, signal)
-  } catch (error) {
-    run.signal.throwIfAborted()
-    if (!signal.aborted) throw error
-    found = { healthy: false, detail: `no answer within ${settings.timeoutMs} ms` }
-  }
-  if (!found.healthy) return found
-  return (
-    (await hooks.call('healthCheck', {
-      app: run.app,
-      replica: replicaView(replica),
-      attempt,
-      probe: found,
-      signal: run.signal,
-    })) ?? found
   )
 }
 

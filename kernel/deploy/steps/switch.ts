@@ -1,6 +1,12 @@
 import { RivetrError } from '@rivetr/sdk'
 import { AppRow, DeploymentRow, ReplicaRow } from '../../data/entities/index.ts'
+import { errorFields } from '../../host/logger.ts'
+import { withDeadline } from '../deadline.ts'
+import type { DeployParts } from '../parts.ts'
 import type { Run } from '../run.ts'
+
+/** How long an engine may take to note that it shall keep a replica. */
+const keepLimitMs = 10_000
 
 /**
  * Requests of the app are held at all edges, the rows change (the commit point), the table is applied, requests go on.
@@ -40,11 +46,30 @@ async function commit(run: Run): Promise<void> {
 }
 
 /** Live in name too: this one is live, the one before is retired. Also what recovery does with a switch that was cut. */
-export async function finishSwitch({ id, parts: { ledger } }: Pick<Run, 'id' | 'parts'>): Promise<void> {
+export async function finishSwitch({ id, parts }: Pick<Run, 'id' | 'parts'>): Promise<void> {
+  const { ledger } = parts
   const { app } = await ledger.get(id)
   const before = await ledger.find({ app, state: 'live' })
+  await keep(parts, id)
   await ledger.move(id, ['switching'], 'live', { reason: null }, async (rows) => {
     await rows.nativeUpdate(DeploymentRow, { app, state: 'live', id: { $ne: id } }, { state: 'retired' })
   })
   for (const each of before) await ledger.announce(each.id, 'live', 'retired')
+}
+
+/** Only now: a release that was never accepted must not come back by itself. */
+async function keep(parts: DeployParts, deployment: string): Promise<void> {
+  const { ledger, providers, clock, log } = parts
+  for (const replica of await ledger.replicas({ deployment, state: 'ready' })) {
+    try {
+      await withDeadline(clock, keepLimitMs, 'keeping a replica', new AbortController().signal, () =>
+        providers.runtime(replica.runtime).keep(replica.id),
+      )
+    } catch (error) {
+      log.warn(
+        `replica ${replica.id} is not kept by its engine yet; the monitor tries again`,
+        errorFields(error),
+      )
+    }
+  }
 }
