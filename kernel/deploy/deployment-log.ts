@@ -62,6 +62,7 @@ export class DeploymentLog {
   readonly #lines = new EventEmitter().setMaxListeners(0)
   #seq: number
   #closed = false
+  #torn = false
   #written: Promise<unknown> = Promise.resolve()
   #waiting: string[] = []
   readonly #secrets = new Set<string>()
@@ -131,9 +132,15 @@ export class DeploymentLog {
     await this.#file.close()
   }
 
+  /** On a disk that is full the lines are lost, and nothing else: the deployment goes on, and so does its log once there is room. */
   async #drain(): Promise<void> {
     const lines = this.#waiting.splice(0)
-    await this.#file.appendFile(`${lines.join('\n')}\n`)
+    try {
+      await this.#file.appendFile(`${this.#torn ? '\n' : ''}${lines.join('\n')}\n`)
+      this.#torn = false
+    } catch {
+      this.#torn = true // half a line may stand there
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { type DeploymentState, messageOf, RivetrError, Runtime, type Wait } from
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
 import { withDeadline } from './deadline.ts'
+import { isDatabaseFull, withFullDisks } from './full-disk.ts'
 import { lastLinesOf } from './last-lines.ts'
 import { Interruption, type Run } from './run.ts'
 import { stateOfStep } from './states.ts'
@@ -17,6 +18,8 @@ import { switchTraffic } from './steps/switch.ts'
 const detectLimitMs = 10_000
 /** How long a deployment waits before it looks for an engine again. */
 const engineRetryMs = 15_000
+/** How long it takes until rows that could not be written are tried again. */
+const writeRetryMs = 2_000
 
 /** A gate said "not yet". */
 class Paused extends Error {
@@ -81,7 +84,7 @@ export async function runDeployment(run: Run, stopping: AbortSignal): Promise<vo
         `deployment ${run.id} was interrupted while switching; the next start rolls it forward`,
         errorFields(error),
       )
-    else await fail(run, error)
+    else await fail(run, error, stopping)
   }
 }
 
@@ -141,23 +144,28 @@ async function pause(run: Run, { wait, gate }: Paused): Promise<void> {
   })
 }
 
-async function fail(run: Run, error: unknown): Promise<void> {
+async function fail(run: Run, error: unknown, stopping: AbortSignal): Promise<void> {
   const { parts, step } = run
   const { hooks, ledger, log } = parts
   const cancelled = error instanceof Interruption
   const lastLines = cancelled ? [] : await lastLinesOf(parts, run.id)
-  const described = describe(error)
+  const described = cancelled
+    ? describe(error)
+    : await withFullDisks(parts.workspaces.folders, describe(error))
   run.say(
     cancelled
       ? messageOf(error)
       : `failed${step === undefined ? '' : ` in the step ${step}`}: ${described.message}`,
   )
   if (!cancelled) log.warn(`deployment ${run.id} of ${run.app.name} failed`, { step, ...errorFields(error) })
-  await clean(parts, run.id)
-  const moved = await ledger.move(run.id, failable, cancelled ? 'cancelled' : 'failed', {
-    reason: described.message,
-    lastLines,
-    ...(cancelled ? {} : { error: { ...described, ...(step === undefined ? {} : { step }) } }),
+  const moved = await untilWritten(run, stopping, async () => {
+    await clean(parts, run.id) // which also makes room for the rows
+    await run.closeStep(cancelled ? 'cancelled' : 'failed')
+    return ledger.move(run.id, failable, cancelled ? 'cancelled' : 'failed', {
+      reason: described.message,
+      lastLines,
+      ...(cancelled ? {} : { error: { ...described, ...(step === undefined ? {} : { step }) } }),
+    })
   })
   if (moved !== undefined && !cancelled)
     hooks.notify('deployFailed', {
@@ -168,6 +176,19 @@ async function fail(run: Run, error: unknown): Promise<void> {
     })
 }
 
+/** The end of a deployment is written as soon as it can be: a disk that is full now may have room in a moment. */
+async function untilWritten<T>(run: Run, stopping: AbortSignal, write: () => Promise<T>): Promise<T> {
+  const { clock, log } = run.parts
+  for (;;) {
+    try {
+      return await write()
+    } catch (error) {
+      log.error(`the end of deployment ${run.id} could not be written; trying again`, errorFields(error))
+      await clock.sleep(writeRetryMs, stopping)
+    }
+  }
+}
+
 const failable: readonly DeploymentState[] = [
   'queued',
   ...Object.values(stateOfStep).filter((state) => state !== 'switching'),
@@ -176,5 +197,6 @@ const failable: readonly DeploymentState[] = [
 /** What people read; the inside of an unexpected error stays in Rivetr's own log. */
 function describe(error: unknown): { code: string; message: string } {
   if (RivetrError.is(error)) return { code: error.code, message: error.message }
+  if (isDatabaseFull(error)) return { code: 'internal', message: 'the database could not be written' }
   return { code: 'internal', message: messageOf(error) }
 }

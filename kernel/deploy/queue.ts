@@ -6,6 +6,9 @@ import { runDeployment } from './pipeline.ts'
 import { Interruption, Run } from './run.ts'
 import { retire } from './steps/retire.ts'
 
+/** What could not even begin (a disk that is full) is not tried again at once. */
+const brokenOffMs = 5_000
+
 interface Turn {
   readonly deployment: string
   readonly controller: AbortController
@@ -86,10 +89,17 @@ export class Queue {
   #give(row: DeploymentRecord): void {
     const controller = new AbortController()
     const ended = this.#run(row, controller.signal)
-      .catch((error: unknown) => this.#parts.log.error(`deployment ${row.id} broke off`, errorFields(error)))
-      .finally(() => {
+      .then(
+        () => 0,
+        (error: unknown) => {
+          this.#parts.log.error(`deployment ${row.id} broke off`, errorFields(error))
+          return brokenOffMs
+        },
+      )
+      .then((restMs) => {
         this.#turns.delete(row.app)
-        this.wake()
+        if (restMs === 0) this.wake()
+        else this.#parts.clock.after(restMs, () => this.wake())
       })
     this.#turns.set(row.app, { deployment: row.id, controller, ended })
   }

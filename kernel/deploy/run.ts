@@ -32,6 +32,8 @@ export class Run {
   source: SourceTree | undefined
   release: ReleaseRecord | undefined
   replicas: ReplicaRecord[] = []
+  /** The row of the step that has begun and not ended well. */
+  #open: { readonly record: string; endedAt: string | undefined } | undefined
 
   constructor(parts: DeployParts, row: DeploymentRecord, app: App, log: DeploymentLog, turn: AbortSignal) {
     this.parts = parts
@@ -80,21 +82,31 @@ export class Run {
     return this.record(step, () => this.bounded(`the step ${step}`, limitMs, work))
   }
 
-  /** A step is in the rows before it acts. When Rivetr stops it stays as it is: the next boot sees what was under way. */
+  /**
+   * A step is in the rows before it acts. One that fails stays open until the deployment was cleaned: on a disk that is
+   * full nothing can be written before. When Rivetr stops it stays as it is: the next boot sees what was under way.
+   */
   async record(step: Step, work: () => Promise<void>): Promise<void> {
     const { ledger } = this.parts
     this.step = step
     const record = await ledger.enterStep(this.id, this.row.attempt, step)
+    this.#open = { record, endedAt: undefined }
     try {
       await work()
     } catch (error) {
-      const { interruption } = this
-      if (interruption?.kind !== 'stopping')
-        await ledger.leaveStep(record, interruption === undefined ? 'failed' : 'cancelled')
+      this.#open.endedAt = ledger.now()
       throw error
     }
     await ledger.leaveStep(record, 'done')
+    this.#open = undefined
     this.step = undefined
+  }
+
+  /** Closes the step that failed or was cancelled, at the time when it did. */
+  async closeStep(outcome: 'failed' | 'cancelled'): Promise<void> {
+    if (this.#open !== undefined)
+      await this.parts.ledger.leaveStep(this.#open.record, outcome, this.#open.endedAt)
+    this.#open = undefined
   }
 
   /** After a failure `signal` stays aborted, so that nothing that the work left behind acts any more. */

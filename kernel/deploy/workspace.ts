@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** Folders of the pipeline, all named by ids of ours. */
@@ -11,6 +11,11 @@ export class Workspaces {
     this.#appsDir = appsDir
   }
 
+  /** Where everything is kept: disks that may be full. */
+  get folders(): readonly string[] {
+    return [this.#dataDir, this.#appsDir]
+  }
+
   /** An empty folder for the source of a deployment. */
   async make(deployment: string): Promise<string> {
     const folder = this.#workspace(deployment)
@@ -21,6 +26,11 @@ export class Workspaces {
 
   async remove(deployment: string): Promise<void> {
     await rm(this.#workspace(deployment), { recursive: true, force: true })
+  }
+
+  /** The deployments that have one. */
+  async list(): Promise<string[]> {
+    return (await readdir(join(this.#dataDir, 'workspaces')).catch(() => [])) as string[]
   }
 
   /** Where a builder puts a release that is a folder. */
