@@ -61,6 +61,11 @@ export const kernelConfig = z.strictObject({
     .min(100)
     .default(10_000)
     .describe('How often it is looked whether what is live runs, besides what runtimes tell'),
+  headsIntervalMs: z
+    .int()
+    .min(0)
+    .default(5 * minuteMs)
+    .describe('How often heads of branches are compared with what was deployed; 0: never'),
   pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z

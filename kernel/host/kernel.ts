@@ -28,6 +28,7 @@ import { ensureKeyFile } from '../data/key-file.ts'
 import { SecretStore } from '../data/secrets.ts'
 import { DeploymentLogs } from '../deploy/deployment-log.ts'
 import { DeploymentService } from '../deploy/deployments.ts'
+import { Heads } from '../deploy/heads.ts'
 import { Ledger } from '../deploy/ledger.ts'
 import { LogService } from '../deploy/logs.ts'
 import { Monitor } from '../deploy/monitor.ts'
@@ -93,6 +94,8 @@ export class Kernel {
   readonly plugins: PluginHost
   readonly parts: DeployParts
   readonly #queue: Queue
+  readonly #heads: Heads
+  #comparing: Promise<void> | undefined
   readonly #monitor: Monitor
   readonly #folder: DataFolder
   readonly #stopping: AbortController
@@ -107,6 +110,7 @@ export class Kernel {
       parts: this.parts,
     } = booted)
     this.#queue = booted.queue
+    this.#heads = booted.heads
     this.#monitor = new Monitor(booted.parts)
     this.#folder = booted.folder
     this.#stopping = booted.stopping
@@ -124,6 +128,7 @@ export class Kernel {
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
       booted.queue.wake()
+      kernel.#comparing = kernel.#heads.keep(booted.stopping.signal)
       const running = booted.plugins.list().filter(({ state }) => state === 'running')
       booted.hooks.notify('kernelReady', { plugins: running.map(({ name }) => name) })
       booted.log.info(`Rivetr runs with ${running.length} plugins`, { instance: booted.parts.instance })
@@ -138,6 +143,7 @@ export class Kernel {
   async stop(reason: string): Promise<void> {
     this.#stopping.abort()
     await this.#monitor.stop()
+    await this.#comparing
     await this.#queue.stop()
     await this.hooks.settle('kernelStop', { reason })
     if (reason === 'stop-all') await stopReplicas(this.parts) // after the edges drained
@@ -155,6 +161,7 @@ interface Booted {
   readonly plugins: PluginHost
   readonly parts: DeployParts
   readonly queue: Queue
+  readonly heads: Heads
   readonly folder: DataFolder
   readonly stopping: AbortController
 }
@@ -194,7 +201,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
     const opened = database
     await opened.migrate('kernel')
     const key = await ensureKeyFile(dataDir, (await opened.rows.count(SecretRow, {})) > 0)
-    const { parts, queue, deployments, logs } = await deployment({
+    const { parts, queue, heads, deployments, logs } = await deployment({
       config,
       dataDir,
       database: opened,
@@ -238,7 +245,18 @@ async function boot(options: KernelOptions): Promise<Booted> {
       opened.scopedTo(tables.get(plugin) ?? { plugin, entities: [], migrations: [] }),
     )
     await plugins.setup(raw)
-    return { config, container, hooks, log, plugins, parts, queue, folder, stopping: new AbortController() }
+    return {
+      config,
+      container,
+      hooks,
+      log,
+      plugins,
+      parts,
+      queue,
+      heads,
+      folder,
+      stopping: new AbortController(),
+    }
   } catch (error) {
     await database?.close()
     folder.release()
@@ -295,7 +313,8 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
   }
   const queue: Queue = new Queue(parts)
   const deployments = new DeploymentService(parts, queue)
-  return { parts, queue, deployments, logs: new LogService(parts, deployments) }
+  const heads = new Heads(parts, deployments)
+  return { parts, queue, heads, deployments, logs: new LogService(parts, deployments) }
 }
 
 function appsDirOf(config: KernelConfig, dataDir: string): string {

@@ -42,7 +42,8 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   ]
   const kernel = await Kernel.start({
     plugins: all,
-    env: environmentOf({ ...config, kernel: { dataDir, ...config.kernel } }),
+    // A test asks for it when it means it: fake heads never are what was deployed.
+    env: environmentOf({ ...config, kernel: { dataDir, headsIntervalMs: 0, ...config.kernel } }),
     logTo: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
     ...(clock === undefined ? {} : { clock }),
     ...(onStop === undefined ? {} : { onStop }),
