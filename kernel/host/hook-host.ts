@@ -12,7 +12,7 @@ import {
   wait,
 } from '@rivetr/sdk'
 import { AsyncParallelHook, AsyncSeriesBailHook, AsyncSeriesWaterfallHook } from 'tapable'
-import { assertOutsideTransaction } from '../data/transaction.ts'
+import { assertOutsideTransaction, outsideTransaction } from '../data/transaction.ts'
 
 type AnyTap = (...args: unknown[]) => unknown
 
@@ -91,7 +91,7 @@ export class HookHost implements Hooks {
   }
 
   notify<N extends HookName>(hook: N, ...args: unknown[]): void {
-    void this.settle(hook, ...args)
+    void outsideTransaction(() => this.settle(hook, ...args))
   }
 
   /** A notice whose end somebody waits for: only `kernelStop`. */
