@@ -28,4 +28,8 @@ export const kernelMigrations: readonly Migration[] = [
       'create index `steps_deployment_index` on `steps` (`deployment`)',
     ],
   },
+  {
+    name: '0002-retention',
+    sqlite: ['alter table `releases` add column `pruned_at` text null'],
+  },
 ]

@@ -13,6 +13,7 @@ import { assertMay } from '../data/access.ts'
 import { deploymentViews } from '../data/deployment-view.ts'
 import { DeploymentRow, ReleaseRow } from '../data/entities/index.ts'
 import { pageBy } from '../data/paging.ts'
+import { assertArtefact } from './artefact.ts'
 import { clean } from './clean.ts'
 import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
@@ -59,10 +60,10 @@ export class DeploymentService implements Deployments {
     const release = target ? await this.#parts.ledger.release(target) : undefined
     if (release === undefined)
       throw new RivetrError('conflict', `deployment ${id} made no release, so there is nothing to go back to`)
-    const { liveDeployment } = await this.#parts.ledger.app(app)
+    const { liveDeployment, runtime } = await this.#parts.ledger.app(app)
     if (liveDeployment && (await this.#parts.ledger.get(liveDeployment)).release === release.id)
       throw new RivetrError('conflict', `release v${release.number} is live already`)
-    await this.#assertThere(app, release.artefact, release.number)
+    await assertArtefact(this.#parts, runtime, release)
     return this.#enqueue(
       principal,
       app,
@@ -124,18 +125,6 @@ export class DeploymentService implements Deployments {
     if (row) await this.#parts.apps.get(readerFor(principal), row.app)
     if (!row) throw new RivetrError('not_found', `no deployment "${id}"`)
     return row
-  }
-
-  async #assertThere(app: string, artefact: Release['artefact'], number: number): Promise<void> {
-    if (artefact.kind !== 'oci') return
-    const { runtime } = await this.#parts.ledger.app(app)
-    const images = this.#parts.providers.images(runtime)
-    if (images !== undefined && (await images.find(artefact.image)) === undefined) {
-      throw new RivetrError(
-        'conflict',
-        `the image of release v${number} is gone from the engine; deploy its commit again instead`,
-      )
-    }
   }
 
   async #enqueue(

@@ -66,6 +66,18 @@ export const kernelConfig = z.strictObject({
     .min(0)
     .default(5 * minuteMs)
     .describe('How often heads of branches are compared with what was deployed; 0: never'),
+  keepReleases: z
+    .int()
+    .min(1)
+    .max(1_000)
+    .default(10)
+    .describe('Releases of an app to which it can be rolled back; images and folders of older ones are removed'),
+  keepDeployments: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(100)
+    .describe('Deployments of an app that are remembered, with their logs'),
   pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z

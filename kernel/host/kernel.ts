@@ -38,6 +38,7 @@ import { Providers } from '../deploy/providers.ts'
 import { Queue } from '../deploy/queue.ts'
 import { recover } from '../deploy/recovery.ts'
 import { removeApp } from '../deploy/removal.ts'
+import { trimDaily } from '../deploy/retention.ts'
 import { RouteTables } from '../deploy/route-table.ts'
 import { stopReplicas } from '../deploy/stop-replicas.ts'
 import { Turns } from '../deploy/turns.ts'
@@ -97,6 +98,7 @@ export class Kernel {
   readonly #heads: Heads
   #comparing: Promise<void> | undefined
   readonly #monitor: Monitor
+  #trimming: Promise<void> | undefined
   readonly #folder: DataFolder
   readonly #stopping: AbortController
 
@@ -128,6 +130,7 @@ export class Kernel {
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
       booted.queue.wake()
+      kernel.#trimming = trimDaily(booted.parts, booted.stopping.signal)
       kernel.#comparing = kernel.#heads.keep(booted.stopping.signal)
       const running = booted.plugins.list().filter(({ state }) => state === 'running')
       booted.hooks.notify('kernelReady', { plugins: running.map(({ name }) => name) })
@@ -143,6 +146,7 @@ export class Kernel {
   async stop(reason: string): Promise<void> {
     this.#stopping.abort()
     await this.#monitor.stop()
+    await this.#trimming
     await this.#comparing
     await this.#queue.stop()
     await this.hooks.settle('kernelStop', { reason })

@@ -75,6 +75,8 @@ export const ReleaseRow = defineEntity({
     settings: p.json<AppSettings>(),
     commit: p.json<Commit>().nullable(),
     createdAt: p.string(),
+    /** When its image or folder was given up by retention. */
+    prunedAt: p.string().nullable(),
   },
 })
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Images, RivetrError } from '@rivetr/sdk'
+import { RivetrError } from '@rivetr/sdk'
 import { openSnapshot } from '../../data/env.ts'
+import { assertArtefact } from '../artefact.ts'
 import { type ReleaseRecord, releaseCommandSpec } from '../replica-spec.ts'
 import type { Run } from '../run.ts'
 
@@ -8,7 +9,7 @@ import type { Run } from '../run.ts'
 export async function prepare(run: Run): Promise<void> {
   const { providers, secrets } = run.parts
   const release = releaseOf(run)
-  await assertArtefact(run, release)
+  await assertArtefact(run.parts, run.app.runtime, release)
   const { env, replaced } = await openSnapshot(secrets, run.app.id, release.env)
   run.log.hide(Object.values(env).flatMap(({ value, secret }) => (secret ? [value] : [])))
   for (const name of replaced)
@@ -31,21 +32,6 @@ async function hasRun(run: Run): Promise<boolean> {
   if (run.row.trigger === 'rollback' || run.row.trigger === 'restart') return true
   const steps = await run.parts.ledger.steps(run.id)
   return steps.some(({ step, outcome }) => step === 'prepare' && outcome === 'done')
-}
-
-/** By identity, before anything is touched: a rollback to an image that somebody removed is refused here. */
-async function assertArtefact(run: Run, release: ReleaseRecord): Promise<void> {
-  const { artefact, number } = release
-  if (artefact.kind !== 'oci') return
-  const images: Images | undefined = run.parts.providers.images(run.app.runtime)
-  if (images === undefined)
-    throw new RivetrError('unavailable', `the runtime ${run.app.runtime} has no images now`)
-  if ((await images.find(artefact.image)) === undefined) {
-    throw new RivetrError(
-      'conflict',
-      `the image of release v${number} (${artefact.image}) is gone from the engine; deploy its commit ${release.commit?.id ?? ''} again`,
-    )
-  }
 }
 
 export function releaseOf({ release }: Run): ReleaseRecord {

@@ -2,13 +2,18 @@ import { messageOf } from '@rivetr/sdk'
 import { errorFields } from '../../host/logger.ts'
 import type { ReplicaRecord } from '../ledger.ts'
 import type { DeployParts } from '../parts.ts'
+import { trimApp } from '../retention.ts'
 
 const pollMs = 100
 
-/** Lets the draining replicas of an app finish what they serve, then stops and removes them. Idempotent; also run at boot. */
+/**
+ * Lets the draining replicas of an app finish what they serve, then stops and removes them, and with them what the app keeps
+ * no longer. Idempotent; also run at boot.
+ */
 export async function retire(parts: DeployParts, app: string, stopping: AbortSignal): Promise<void> {
   const draining = await parts.ledger.replicas({ app, state: 'draining' })
   await Promise.all(draining.map((replica) => retireOne(parts, replica, stopping)))
+  if (!stopping.aborted) await trimApp(parts, app)
 }
 
 async function retireOne(parts: DeployParts, replica: ReplicaRecord, stopping: AbortSignal): Promise<void> {
