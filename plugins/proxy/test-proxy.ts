@@ -6,6 +6,9 @@ import { launcherSettings, proxyConfig } from './config.ts'
 import { EdgeTraffic } from './control/traffic.ts'
 import type { LauncherSettings } from './launcher/protocol.ts'
 
+/** Launchers and edges of all tests share what they compile, or each would take a second to strip its types. */
+process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'rivetr-compile-cache')
+
 type ConfigInput = Parameters<typeof proxyConfig.parse>[0] & object
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent }

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { type Logger, RivetrError } from '@rivetr/sdk'
+import { endOrphans } from '../launcher/orphans.ts'
+import { edgeTitle, keeperName, launcherTitle, processesIn } from '../launcher/processes.ts'
 import { type LauncherSettings, protocol } from '../launcher/protocol.ts'
 import { LauncherClient } from './launcher-client.ts'
 import { type Bound, listenAndPass } from './listening-socket.ts'
@@ -12,10 +14,15 @@ import { type Bound, listenAndPass } from './listening-socket.ts'
 /** Linux takes no longer path for a unix socket (sockaddr_un has 108 bytes, the last is NUL). */
 const longestSocketPath = 107
 const startLimitMs = 15_000
+/** A launcher that was killed is back sooner; a keeper whose launcher is not, keeps one that cannot start. */
+const backLimitMs = 5_000
+const portFreeLimitMs = 2_000
 const connectPauseMs = 25
+const goneCheckMs = 50
 /** A log of this size is put aside when the next launcher starts. */
 const longestLogBytes = 4 * 1024 * 1024
 
+const keeperFile = fileURLToPath(new URL('../launcher/keeper.sh', import.meta.url))
 const launcherFile = fileURLToPath(new URL('../launcher/main.ts', import.meta.url))
 
 export interface RunningLauncher extends Bound {
@@ -37,8 +44,11 @@ export async function connectLauncher(
   log: Logger,
 ): Promise<RunningLauncher> {
   checkSocketPath(settings.socket)
-  const running = await LauncherClient.connect(settings.socket)
-  if (running === undefined) return start(settings, signal, log)
+  const running = (await LauncherClient.connect(settings.socket)) ?? (await keptLauncher(settings, signal))
+  if (running === undefined) {
+    await endRest(settings, log)
+    return start(settings, signal, log)
+  }
   const hello = await running.hello()
   const bound: Bound = { address: hello.settings.address, port: hello.settings.port }
   if (hello.protocol === protocol && isAt(bound, settings)) {
@@ -48,12 +58,7 @@ export async function connectLauncher(
       return { client: running, found: true, ...bound }
     }
     log.info('the launcher hands over to one of the new settings or release', { pid: hello.pid, ...bound })
-    await running.ask({
-      do: 'supersede',
-      program: process.execPath,
-      launcher: launcherFile,
-      settings: wanted,
-    })
+    await running.ask({ do: 'supersede', argv: keptLauncherArgv(wanted) })
     const successor = await waitForLauncher(settings, signal)
     await successor.ask({ do: 'ready' })
     running.close() // which is what the old one waits for
@@ -79,10 +84,11 @@ async function start(settings: LauncherSettings, signal: AbortSignal, log: Logge
   await listenAndPass(settings.address, settings.port, signal, (listenFd, at) => {
     bound = at
     const logFd = openLog(settings.folder)
-    const child = spawn(process.execPath, [launcherFile, JSON.stringify({ ...settings, ...bound })], {
-      cwd: '/',
+    const [program, ...args] = keptLauncherArgv({ ...settings, ...bound })
+    const child = spawn(program, args, {
+      cwd: settings.folder,
       // Types are stripped once and cached: without the compiler a launcher takes 44 MiB instead of 61.
-      env: { NODE_COMPILE_CACHE: join(settings.folder, 'compile-cache') },
+      env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(settings.folder, 'compile-cache') },
       detached: true,
       stdio: ['ignore', logFd, logFd, listenFd],
     })
@@ -96,13 +102,65 @@ async function start(settings: LauncherSettings, signal: AbortSignal, log: Logge
   return { client, found: false, address: bound.address, port: bound.port }
 }
 
-async function waitForLauncher(settings: LauncherSettings, signal: AbortSignal): Promise<LauncherClient> {
-  const giveUpAtMs = performance.now() + startLimitMs
+/** Keeper, program, its arguments: the keeper only runs what follows its own path. */
+function keptLauncherArgv(settings: LauncherSettings): [string, ...string[]] {
+  return ['/bin/sh', keeperFile, process.execPath, launcherFile, JSON.stringify(settings)]
+}
+
+/** The launcher that a keeper is starting again, if there is a keeper. */
+async function keptLauncher(
+  settings: LauncherSettings,
+  signal: AbortSignal,
+): Promise<LauncherClient | undefined> {
+  const kept = processesIn(settings.folder).some(({ name }) => name === keeperName || name === launcherTitle)
+  return kept ? connectWithin(backLimitMs, settings, signal) : undefined
+}
+
+/** What is left of a launcher that does not come back. Its edges hold the port until they are told to drain. */
+async function endRest({ folder, edge }: LauncherSettings, log: Logger): Promise<void> {
+  const rest = processesIn(folder)
+  if (rest.length === 0) return
+  log.warn('nobody keeps the edges of the proxy any more; they drain', {
+    processes: rest.map(({ pid }) => pid),
+  })
+  for (const { name, pid } of rest) if (name !== edgeTitle) end(pid, 'SIGKILL')
+  await endOrphans(folder, edge.drainMs, portFreeLimitMs)
+}
+
+/** Ends whatever still runs in the folder, such as a launcher that comes back at this moment. */
+export async function endAll({ folder, edge }: LauncherSettings): Promise<void> {
+  const rest = processesIn(folder)
+  for (const { name, pid } of rest) end(pid, name === keeperName ? 'SIGKILL' : 'SIGTERM')
+  const giveUpAtMs = performance.now() + edge.drainMs
+  while (processesIn(folder).length > 0 && performance.now() < giveUpAtMs) await sleep(goneCheckMs)
+  for (const { pid } of processesIn(folder)) end(pid, 'SIGKILL')
+}
+
+function end(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // it ended by itself
+  }
+}
+
+async function connectWithin(
+  limitMs: number,
+  { socket }: LauncherSettings,
+  signal: AbortSignal,
+): Promise<LauncherClient | undefined> {
+  const giveUpAtMs = performance.now() + limitMs
   while (performance.now() < giveUpAtMs) {
-    const client = await LauncherClient.connect(settings.socket)
+    const client = await LauncherClient.connect(socket)
     if (client !== undefined) return client
     await sleep(connectPauseMs, undefined, { signal })
   }
+  return undefined
+}
+
+async function waitForLauncher(settings: LauncherSettings, signal: AbortSignal): Promise<LauncherClient> {
+  const client = await connectWithin(startLimitMs, settings, signal)
+  if (client !== undefined) return client
   throw new RivetrError(
     'unavailable',
     `the proxy's launcher did not come up within ${startLimitMs} ms; see ${logFile(settings.folder)}`,

@@ -8,7 +8,7 @@ import {
   type TrafficStats,
 } from '@rivetr/sdk'
 import type { LauncherCommand, LauncherSettings, TableText } from '../launcher/protocol.ts'
-import { connectLauncher, type RunningLauncher } from './launcher.ts'
+import { connectLauncher, endAll, type RunningLauncher } from './launcher.ts'
 import { LauncherGone } from './launcher-client.ts'
 
 /** How long a command may take altogether, a new launcher included. */
@@ -59,6 +59,7 @@ export class EdgeTraffic implements Traffic {
     const running = await this.#running.catch(() => undefined)
     await running?.client.ask({ do: 'stop' }).catch(() => undefined) // gone already
     await running?.client.closed
+    await endAll(this.#settings)
   }
 
   /** Where the edges listen. */
@@ -83,6 +84,11 @@ export class EdgeTraffic implements Traffic {
 
   async stats(): Promise<TrafficStats> {
     return (await this.#ask({ do: 'stats' })) as TrafficStats
+  }
+
+  /** Starts the edges anew, one by one, without a lost request. */
+  async replaceEdges(): Promise<void> {
+    await this.#ask({ do: 'replace' })
   }
 
   async #ask(command: LauncherCommand): Promise<unknown> {

@@ -1,5 +1,9 @@
 import type { Upstream } from '@rivetr/sdk'
-import { Client, Pool } from 'undici'
+import type { Dispatcher, Client as UndiciClient } from 'undici'
+import Client from 'undici/lib/dispatcher/client.js'
+import Pool from 'undici/lib/dispatcher/pool.js'
+
+type ClientOptions = UndiciClient.Options
 
 export interface EndpointSettings {
   readonly connectTimeoutMs: number
@@ -18,9 +22,9 @@ export class Endpoint {
   inFlight = 0
   /** Requests since the table that brought it. */
   served = 0
-  readonly pool: Pool
+  readonly pool: Dispatcher
   readonly #origin: string
-  readonly #options: Client.Options
+  readonly #options: ClientOptions
 
   constructor(upstream: Upstream, settings: EndpointSettings) {
     this.replica = upstream.replica
@@ -39,7 +43,7 @@ export class Endpoint {
   }
 
   /** A connection that no earlier request has used. Closed by itself after its one request. */
-  freshConnection(): Client {
+  freshConnection(): Dispatcher {
     return new Client(this.#origin, { ...this.#options, pipelining: 0 })
   }
 

@@ -1,4 +1,4 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { TableRoute } from '@rivetr/sdk'
 import type { Dispatcher } from 'undici'
@@ -6,6 +6,7 @@ import { answerError } from './answer.ts'
 import type { Endpoint } from './endpoint.ts'
 import { type Fields, isHopByHop, namedInConnection } from './fields.ts'
 import type { ForwardingFields } from './forwarding.ts'
+import { STATUS_CODES } from './node-http.ts'
 
 /** One request on its way to an endpoint. */
 export interface Exchange {

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TableRoute } from '@rivetr/sdk'
 import type { EdgeSettings } from '../launcher/protocol.ts'
@@ -8,6 +8,7 @@ import { forward } from './forward.ts'
 import { type ForwardingFields, plainAddress, TrustedProxies } from './forwarding.ts'
 import type { Holds } from './holds.ts'
 import { type Target, targetOf } from './host.ts'
+import * as http from './node-http.ts'
 import { Presence } from './presence.ts'
 import { requestIdOf } from './request-id.ts'
 import type { Table } from './table.ts'
@@ -19,7 +20,7 @@ const idleCheckMs = 1_000
 /** Takes requests from clients: finds the route, waits where the app is held, chooses the endpoint, forwards. */
 export class Listener {
   requests = 0
-  #draining = false
+  #drained: Promise<void> | undefined
   readonly #server: Server
   readonly #settings: EdgeSettings
   readonly #table: Table
@@ -32,7 +33,7 @@ export class Listener {
     this.#table = table
     this.#holds = holds
     this.#trusted = new TrustedProxies(settings.trustedProxies)
-    this.#server = createServer({
+    this.#server = http.createServer({
       headersTimeout: settings.headersTimeoutMs,
       requestTimeout: 0, // an upload may take as long as it moves: see `#boundUpload`
       keepAliveTimeout: settings.keepAliveTimeoutMs,
@@ -57,9 +58,12 @@ export class Listener {
   }
 
   /** Stops accepting, and resolves when the last connection has ended or was cut at the limit. */
-  async drain(limitMs: number): Promise<void> {
-    if (this.#draining) return
-    this.#draining = true
+  drain(limitMs: number): Promise<void> {
+    this.#drained ??= this.#drain(limitMs)
+    return this.#drained
+  }
+
+  async #drain(limitMs: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     // Not `http.Server.close`, which cuts connections whose first request has not been read yet.
     NetServer.prototype.close.call(this.#server, () => resolve())
@@ -73,7 +77,7 @@ export class Listener {
 
   #request(req: IncomingMessage, res: ServerResponse): void {
     this.requests += 1
-    if (this.#draining) res.shouldKeepAlive = false
+    if (this.#drained !== undefined) res.shouldKeepAlive = false
     this.#presence.watch(req.socket, res)
     this.#boundUpload(req)
     const requestId = requestIdOf(req.headers['x-request-id'])
@@ -106,7 +110,7 @@ export class Listener {
     socket.on('error', () => undefined) // 'close' follows
     const requestId = requestIdOf(req.headers['x-request-id'])
     // Nothing but an error is written through it; an upgraded connection belongs to `upgrade`.
-    const res = new ServerResponse(req)
+    const res = new http.ServerResponse(req)
     res.shouldKeepAlive = false
     res.assignSocket(socket)
     const fail = (status: ErrorStatus) => {

@@ -1,9 +1,12 @@
 /**
- * An edge: serves clients from the table that the launcher gives it, and asks nobody for anything. It ends when it is
- * drained, and when the launcher is gone: then the sockets must be free for the next one.
+ * An edge: serves clients from the table that the launcher gives it, and asks nobody for anything. Without a launcher
+ * it serves on, until the edges of another one serve and it is told to drain.
  */
+import { readlinkSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../launcher/log.ts'
+import { edgeTitle } from '../launcher/processes.ts'
 import {
   type EdgeCommand,
   type EdgeSettings,
@@ -19,15 +22,18 @@ import { dropPrivileges } from './privileges.ts'
 import { saveSnapshot } from './snapshot.ts'
 import { Table } from './table.ts'
 
-process.title = 'rivetr-edge'
+const folderCheckMs = 2_000
+
+process.title = edgeTitle
 const settings = JSON.parse(process.argv[2] ?? '') as EdgeSettings
 const table = new Table(settings)
 const holds = new Holds()
 let lastTaken: Promise<void> = Promise.resolve()
+let serves = false
 const listener = new Listener(settings, table, holds)
 
 process.on('message', (command: Numbered<EdgeCommand>) => void answer(command))
-process.on('disconnect', () => void end(settings.drainMs, 'the launcher is gone'))
+process.on('disconnect', () => void serveAlone())
 process.on('SIGTERM', () => void end(settings.drainMs, 'SIGTERM'))
 
 flushCompileCache()
@@ -51,6 +57,7 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
       for (const { app, limitMs } of command.holds) holds.hold(app, limitMs)
       if (command.table !== undefined) await take(command.table)
       await listener.listen({ fd: listenFd })
+      serves = true
       return true
     case 'apply':
       await take(command.table)
@@ -62,7 +69,7 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
       holds.release(command.app)
       return true
     case 'stats':
-      return { inFlight: table.inFlight(), requests: listener.requests }
+      return { inFlight: table.inFlight(), requests: listener.requests, serves }
     case 'ping':
       return true
     case 'drain':
@@ -82,7 +89,16 @@ function take(next: TableText): Promise<void> {
   return taken
 }
 
+async function serveAlone(): Promise<void> {
+  log('the launcher is gone; the edge serves on')
+  // Without the folder no launcher will come. (An edge that never came to serve has nothing left to do, and ends.)
+  while (!readlinkSync('/proc/self/cwd').endsWith(' (deleted)'))
+    await sleep(folderCheckMs, undefined, { ref: false })
+  await end(settings.drainMs, 'the folder was removed')
+}
+
 async function end(limitMs: number, reason: string): Promise<void> {
+  serves = false
   log('the edge drains', { reason })
   holds.releaseAll()
   await listener.drain(limitMs)

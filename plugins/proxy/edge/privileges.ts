@@ -1,12 +1,15 @@
-import { rmSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { Client } from 'undici'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import Client from 'undici/lib/dispatcher/client.js'
 import { unprivilegedId } from '../launcher/snapshot.ts'
+import { createServer } from './node-http.ts'
+import { loadUpgrades } from './upgrade.ts'
 
-/** Gives root away for good. Code that loads later could not be read any more, so all of it must be in use by then. */
+/** Gives root away for good. Code that could not be read any more must be loaded by then. */
 export async function dropPrivileges(): Promise<void> {
   if (process.getuid?.() !== 0) return
   await loadLazyParts()
+  if (!isReadableByAll('http-proxy-3')) await loadUpgrades()
   process.setgroups?.([])
   process.setgid?.(unprivilegedId)
   process.setuid?.(unprivilegedId)
@@ -19,8 +22,31 @@ async function loadLazyParts(): Promise<void> {
   const server = createServer((req, res) => req.pipe(res))
   await new Promise<void>((resolve) => server.listen(socketPath, resolve))
   const client = new Client('http://localhost', { socketPath })
-  const { body } = await client.request({ path: '/', method: 'POST', body: 'warm' })
-  await body.text()
+  await new Promise<void>((resolve, reject) => {
+    client.dispatch(
+      { path: '/', method: 'POST', body: 'warm' },
+      {
+        onRequestStart() {},
+        onResponseStart() {},
+        onResponseData() {},
+        onResponseEnd: () => resolve(),
+        onResponseError: (_, error) => reject(error),
+      },
+    )
+  })
   await client.close()
   await new Promise<unknown>((resolve) => server.close(resolve))
+}
+
+/** Tried as the user that the edge becomes. */
+function isReadableByAll(packageName: string): boolean {
+  process.seteuid?.(unprivilegedId)
+  try {
+    closeSync(openSync(fileURLToPath(import.meta.resolve(packageName)), 'r'))
+    return true
+  } catch {
+    return false
+  } finally {
+    process.seteuid?.(0)
+  }
 }

@@ -9,7 +9,8 @@ import { snapshotFile } from '../launcher/snapshot.ts'
  * answers 503, with an outdated one it could lead to an endpoint that is another app's by now.
  */
 export async function saveSnapshot({ epoch, generation, text }: TableText): Promise<void> {
-  const draft = `${snapshotFile}.new`
+  // For a moment two edges share the folder, when one replaces the other.
+  const draft = `${snapshotFile}.${process.pid}`
   try {
     const file = await open(draft, 'w', 0o600)
     try {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { createProxyServer } from 'http-proxy-3'
+import type { ProxyServer } from 'http-proxy-3'
 import type { Endpoint } from './endpoint.ts'
 import { isHopByHop, namedInConnection } from './fields.ts'
 import { isReplaced } from './forward.ts'
@@ -19,15 +19,25 @@ export interface Upgrade {
   readonly connectTimeoutMs: number
 }
 
-const proxy = createProxyServer({})
-// A peer that vanishes is nothing to report: its sockets are closed, and without a listener it would be thrown.
-proxy.on('error', () => undefined)
-// Until the app has answered, the library does not look after a client that leaves.
-proxy.on('proxyReqWs', (request, _req, client) => {
-  const abandon = () => request.destroy()
-  client.once('close', abandon)
-  request.once('upgrade', () => client.off('close', abandon))
-})
+let proxy: Promise<ProxyServer> | undefined
+
+/** The library comes with the first WebSocket: many edges never see one, and it takes 17 MiB. */
+export function loadUpgrades(): Promise<ProxyServer> {
+  proxy ??= import('http-proxy-3').then(({ createProxyServer }) => prepared(createProxyServer({})))
+  return proxy
+}
+
+function prepared(server: ProxyServer): ProxyServer {
+  // A peer that vanishes is nothing to report: its sockets are closed, and without a listener it would be thrown.
+  server.on('error', () => undefined)
+  // Until the app has answered, the library does not look after a client that leaves.
+  server.on('proxyReqWs', (request, _req, client) => {
+    const abandon = () => request.destroy()
+    client.once('close', abandon)
+    request.once('upgrade', () => client.off('close', abandon))
+  })
+  return server
+}
 
 /** RFC 9110 §7.8: any other protocol is ignored, and the request answered as plain HTTP. */
 export function isWebSocket(req: IncomingMessage): boolean {
@@ -40,13 +50,10 @@ export function upgrade(request: Upgrade, onError: () => void): void {
   prepareFields(request)
   req.url = path
   const target = { protocol: 'http:', host: endpoint.address, port: endpoint.port }
-  proxy.ws(
-    req,
-    socket,
-    head,
-    { target, toProxy: true, connectTimeout: request.connectTimeoutMs } as never,
-    onError,
-  )
+  const options = { target, toProxy: true, connectTimeout: request.connectTimeoutMs } as never
+  loadUpgrades().then((server) => {
+    if (!socket.destroyed) server.ws(req, socket, head, options, onError)
+  }, onError)
 }
 
 function prepareFields({ req, authority, requestId, forwarding }: Upgrade): void {

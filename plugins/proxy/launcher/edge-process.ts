@@ -8,7 +8,7 @@ const silenceLimitMs = 2_000
 /** Writing the snapshot may wait for a slow disk; meanwhile the edge answers pings. */
 const commandLimitMs = 10_000
 const startLimitMs = 20_000
-const pingEveryMs = 1_000
+const pingEveryMs = 250
 
 const edgeFile = fileURLToPath(new URL('../edge/main.ts', import.meta.url))
 

@@ -16,8 +16,11 @@ export interface InForce {
 
 /** A place for one edge: as long as it is open, an edge runs in it. */
 export class EdgeSlot {
-  #edge: EdgeProcess | undefined
+  /** The edge that serves, one that is to replace it, and those that still drain. */
+  readonly #edges = new Set<EdgeProcess>()
+  #current: EdgeProcess
   #serving = Promise.withResolvers<void>()
+  #serves = false
   #closed = false
   readonly #settings: EdgeSettings
   readonly #folder: string
@@ -27,6 +30,7 @@ export class EdgeSlot {
     this.#settings = settings
     this.#folder = folder
     this.#inForce = inForce
+    this.#current = this.#start()
     void this.#keepRunning()
   }
 
@@ -36,34 +40,60 @@ export class EdgeSlot {
   }
 
   /**
-   * Tells the edge. Where one is only starting, it is waited for: it begins with what is in force by then.
-   * Undefined when there is none now; rejects when the edge ended without an answer.
+   * Answers of the edges here, without those that end before they answer. One that is only starting is waited for: it
+   * begins with what is in force by then.
    */
-  async tell(command: EdgeCommand): Promise<unknown> {
-    const edge = this.#edge
-    if (edge === undefined) return undefined
-    await edge.loaded
-    return edge.ask(command)
+  async tell(command: EdgeCommand): Promise<unknown[]> {
+    const answers = await Promise.allSettled(
+      [...this.#edges].map(async (edge) => {
+        await edge.loaded
+        return edge.ask(command)
+      }),
+    )
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
+  }
+
+  /** Resolves when another edge serves; the one before it drains. Rejects, and changes nothing, when it does not. */
+  async replace(): Promise<void> {
+    const next = this.#add()
+    await this.#serve(next)
+    const before = this.#current
+    this.#current = next
+    void before.drain(this.#settings.drainMs)
   }
 
   async close(drainMs: number): Promise<void> {
     this.#closed = true
-    await this.#edge?.drain(drainMs)
+    await Promise.all([...this.#edges].map((edge) => edge.drain(drainMs)))
   }
 
   async #keepRunning(): Promise<void> {
     let pauseMs = 0
-    while (!this.#closed) {
-      if (pauseMs > 0) await sleep(pauseMs)
-      if (this.#closed) return
-      const edge = new EdgeProcess(this.#settings, this.#folder)
-      this.#edge = edge
-      await Promise.all([this.#serve(edge), edge.exited])
-      this.#edge = undefined
-      this.#serving = Promise.withResolvers<void>()
+    for (;;) {
+      const edge = this.#current
+      await edge.exited
+      if (edge !== this.#current) continue // it was replaced
+      if (this.#serves) this.#serving = Promise.withResolvers()
+      this.#serves = false
       const livedMs = performance.now() - edge.startedAtMs
       pauseMs = livedMs >= shortLifeMs ? 0 : Math.min(Math.max(firstPauseMs, pauseMs * 2), longestPauseMs)
+      if (pauseMs > 0) await sleep(pauseMs)
+      if (this.#closed) return
+      if (edge === this.#current) this.#current = this.#start()
     }
+  }
+
+  #start(): EdgeProcess {
+    const edge = this.#add()
+    this.#serve(edge).catch(() => undefined) // it is killed, and the next one starts
+    return edge
+  }
+
+  #add(): EdgeProcess {
+    const edge = new EdgeProcess(this.#settings, this.#folder)
+    this.#edges.add(edge)
+    void edge.exited.then(() => this.#edges.delete(edge))
+    return edge
   }
 
   async #serve(edge: EdgeProcess): Promise<void> {
@@ -72,10 +102,12 @@ export class EdgeSlot {
       // Commands that come from now on follow this one on the same channel, so nothing between is lost.
       await edge.ask({ do: 'serve', table: this.#inForce.table(), holds: this.#inForce.holds() })
       log('an edge serves', { edge: edge.pid, afterMs: Math.round(performance.now() - edge.startedAtMs) })
+      this.#serves = true
       this.#serving.resolve()
     } catch (error) {
       log('an edge did not come to serve', { edge: edge.pid, error: String(error) })
       edge.kill('it did not come to serve')
+      throw error
     }
   }
 }

@@ -3,6 +3,7 @@ import { closeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeSlot } from './edge-slot.ts'
 import { log } from './log.ts'
+import { endOrphans } from './orphans.ts'
 import {
   type EdgeCommand,
   type EdgeStats,
@@ -18,6 +19,8 @@ import { edgeFolder, newestSnapshot } from './snapshot.ts'
 
 /** How long a command waits for a first edge when none lives. */
 const noEdgeLimitMs = 5_000
+/** How long commands wait for orphans to go: they serve an older table. Those that still drain then have a stream open. */
+const orphanLimitMs = 3_000
 
 /** Keeps the edges running and tells them all the same. Knows the table in force, for edges that start later. */
 export class Launcher {
@@ -25,6 +28,8 @@ export class Launcher {
   /** Held apps, and when each is let go by itself. */
   readonly #heldUntilMs = new Map<string, number>()
   readonly #slots: EdgeSlot[]
+  /** Resolves when no edge of a launcher that was killed takes requests any more. */
+  readonly #alone: Promise<void>
   readonly #settings: LauncherSettings
 
   constructor(settings: LauncherSettings) {
@@ -35,6 +40,9 @@ export class Launcher {
       { length: settings.edges },
       (_, slot) => new EdgeSlot(settings.edge, edgeFolder(settings.folder, slot), inForce),
     )
+    this.#alone = this.#serving().then(() =>
+      endOrphans(settings.folder, settings.edge.drainMs, orphanLimitMs),
+    )
   }
 
   async run(command: Exclude<LauncherCommand, { do: 'stop' }>): Promise<unknown> {
@@ -42,7 +50,7 @@ export class Launcher {
       case 'hello':
         return { protocol, pid: process.pid, settings: this.#settings } satisfies Hello
       case 'ready':
-        return void (await Promise.all(this.#slots.map((slot) => slot.serving)))
+        return this.#serving()
       case 'apply':
         return this.#apply(command.table)
       case 'hold':
@@ -54,14 +62,29 @@ export class Launcher {
       case 'stats':
         return this.#stats()
       case 'supersede':
-        return this.#supersede(command.program, command.launcher, command.settings)
+        return this.#supersede(command.argv)
+      case 'replace':
+        return this.replace()
     }
+  }
+
+  /** Rejects when a new edge does not come to serve; those not yet replaced go on then. */
+  async replace(): Promise<void> {
+    for (const slot of this.#slots) await slot.replace()
   }
 
   /** Frees the port and drains all edges at once; resolves when they are gone. */
   async close(): Promise<void> {
     closeSync(listenFd)
-    await Promise.all(this.#slots.map((slot) => slot.close(this.#settings.edge.drainMs)))
+    const { folder, edge } = this.#settings
+    await Promise.all([
+      endOrphans(folder, edge.drainMs, edge.drainMs),
+      ...this.#slots.map((slot) => slot.close(edge.drainMs)),
+    ])
+  }
+
+  async #serving(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.serving))
   }
 
   async #apply(table: TableText): Promise<void> {
@@ -79,7 +102,7 @@ export class Launcher {
     await this.#tellAll({ do: 'apply', table })
   }
 
-  async #stats(): Promise<{ edges: number; epoch: number; generation: number } & EdgeStats> {
+  async #stats(): Promise<{ edges: number; epoch: number; generation: number } & Omit<EdgeStats, 'serves'>> {
     const told = (await this.#tellAll({ do: 'stats' })) as EdgeStats[]
     const inFlight: Record<string, number> = {}
     for (const edge of told) {
@@ -88,7 +111,7 @@ export class Launcher {
     }
     const requests = told.reduce((sum, edge) => sum + edge.requests, 0)
     return {
-      edges: told.length,
+      edges: told.filter(({ serves }) => serves).length,
       epoch: this.#table?.epoch ?? 0,
       generation: this.#table?.generation ?? 0,
       inFlight,
@@ -101,8 +124,9 @@ export class Launcher {
    * force. Only when none answered, the first that comes to serve is waited for.
    */
   async #tellAll(command: EdgeCommand): Promise<unknown[]> {
-    const ask = () => Promise.allSettled(this.#slots.map((slot) => slot.tell(command)))
-    const answers = fulfilled(await ask())
+    await this.#alone
+    const ask = async () => (await Promise.all(this.#slots.map((slot) => slot.tell(command)))).flat()
+    const answers = await ask()
     if (answers.length > 0) return answers
     const first = Promise.any(this.#slots.map((slot) => slot.serving))
     const late = new AbortController()
@@ -111,7 +135,7 @@ export class Launcher {
       sleep(noEdgeLimitMs, undefined, { signal: late.signal }).catch(() => undefined),
     ])
     late.abort()
-    const again = fulfilled(await ask())
+    const again = await ask()
     if (again.length > 0) return again
     throw Object.assign(new Error(`no edge answers; see the launcher's log in ${this.#settings.folder}`), {
       code: 'unavailable',
@@ -129,9 +153,9 @@ export class Launcher {
   }
 
   /** The successor inherits the listening socket itself: there is no moment at which nobody listens. */
-  #supersede(program: string, launcher: string, settings: LauncherSettings): void {
-    const child = spawn(program, [launcher, JSON.stringify(settings)], {
-      cwd: '/',
+  #supersede([program, ...args]: readonly [string, ...string[]]): void {
+    const child = spawn(program, args, {
+      cwd: this.#settings.folder,
       env: process.env,
       detached: true,
       stdio: ['ignore', 'inherit', 'inherit', listenFd],
@@ -144,10 +168,4 @@ export class Launcher {
 
 function isOlder(a: TableText, b: TableText): boolean {
   return a.epoch < b.epoch || (a.epoch === b.epoch && a.generation < b.generation)
-}
-
-function fulfilled(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
-  return results.flatMap((result) =>
-    result.status === 'fulfilled' && result.value !== undefined ? [result.value] : [],
-  )
 }

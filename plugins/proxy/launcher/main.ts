@@ -9,11 +9,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { listenForControl } from './control-socket.ts'
 import { Launcher } from './launcher.ts'
 import { log } from './log.ts'
+import { launcherTitle } from './processes.ts'
 import type { LauncherSettings } from './protocol.ts'
 
 const folderCheckMs = 2_000
 
-process.title = 'rivetr-launcher'
+process.title = launcherTitle
 const settings = JSON.parse(process.argv[2] ?? '') as LauncherSettings
 const launcher = new Launcher(settings)
 let supersededBy: Socket | undefined
@@ -24,6 +25,7 @@ const control = listenForControl(
   async (command, from) => {
     if (command.do === 'stop') return void setImmediate(() => void stop())
     if (command.do === 'supersede') {
+      endKeeper()
       control.close() // frees the path for the successor
       supersededBy = from
     }
@@ -35,6 +37,10 @@ const control = listenForControl(
 )
 
 process.on('SIGTERM', () => void stop())
+process.on(
+  'SIGHUP',
+  () => void launcher.replace().catch((error) => log('an edge was not replaced', { error: String(error) })),
+)
 log('the launcher runs', { edges: settings.edges, address: settings.address, port: settings.port })
 // With its code in the cache, the next launcher starts without the compiler that strips types: 17 MiB less.
 flushCompileCache()
@@ -42,11 +48,17 @@ void endWithFolder()
 
 /** The end of the process closes the connection, and tells whoever asked. */
 async function stop(): Promise<void> {
+  endKeeper()
   stopping ??= launcher.close()
   control.close()
   await stopping
   log('the launcher ends')
   process.exit(0)
+}
+
+/** Its copy of the socket would keep the port, and a launcher that is killed from now on shall not come back. */
+function endKeeper(): void {
+  if (String(process.ppid) === process.env.KEEPER_PID) process.kill(process.ppid, 'SIGKILL')
 }
 
 /** Once its folder was removed, nobody can reach the launcher any more, not even to stop it. */

@@ -53,6 +53,8 @@ export interface Hold {
 export interface EdgeStats {
   readonly inFlight: Readonly<Record<string, number>>
   readonly requests: number
+  /** False while it drains. */
+  readonly serves: boolean
 }
 
 /** What the launcher asks of an edge. `serve` comes first, once; only then the edge accepts connections. */
@@ -74,12 +76,9 @@ export type LauncherCommand =
   | { readonly do: 'release'; readonly app: string }
   | { readonly do: 'stats' }
   /** Hand the listening socket to a new launcher. The old one drains once the connection that asked closes. */
-  | {
-      readonly do: 'supersede'
-      readonly program: string
-      readonly launcher: string
-      readonly settings: LauncherSettings
-    }
+  | { readonly do: 'supersede'; readonly argv: readonly [string, ...string[]] }
+  /** Start the edges anew, one by one, each before the one in its place drains. */
+  | { readonly do: 'replace' }
   | { readonly do: 'stop' }
 
 export interface Hello {
