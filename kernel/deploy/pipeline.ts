@@ -36,6 +36,7 @@ class Paused extends Error {
 async function deploy(run: Run, stopping: AbortSignal): Promise<void> {
   const { config, buildTurns } = run.parts
   await pass(run, 'preDeploy')
+  assertGatesAnswer(run)
   await assertRuntimeAnswers(run)
 
   if (run.row.trigger === 'restart') await renewRelease(run)
@@ -110,6 +111,14 @@ async function currentRelease({ app, parts: { ledger } }: Run): Promise<{ releas
     ? await ledger.release((await ledger.get(liveDeployment)).release ?? '')
     : undefined
   return release === undefined ? undefined : { release: release.number }
+}
+
+/** Gates further on that cannot make it wait: it waits here, before anything is made, while their plugin does not run. */
+function assertGatesAnswer({ parts: { hooks } }: Run): void {
+  for (const gate of ['preBuild', 'envResolve', 'specResolve', 'preStart'] as const) {
+    const absence = hooks.absenceOf(gate)
+    if (absence !== undefined) throw new Paused(gate, absence)
+  }
 }
 
 /** An engine that is away is no failure: the deployment waits, live routes stay, and no other runtime is taken. */

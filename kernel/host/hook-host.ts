@@ -9,6 +9,7 @@ import {
   RivetrError,
   type Shape,
   type TapStats,
+  type Wait,
   wait,
 } from '@rivetr/sdk'
 import { AsyncParallelHook, AsyncSeriesBailHook, AsyncSeriesWaterfallHook } from 'tapable'
@@ -75,19 +76,44 @@ export class HookHost implements Hooks {
     }
   }
 
+  /** The same for a plugin that has tapped nothing in this boot: its gates are those of a boot before. */
+  missing(plugin: string, reason: string, gates: readonly HookName[], clock: Clock): void {
+    for (const gate of gates) {
+      const plugins = this.#absent.get(gate) ?? new Map<string, Absence>()
+      this.#absent.set(gate, plugins.set(plugin, { reason, clock }))
+    }
+  }
+
+  gatesOf(plugin: string): HookName[] {
+    return [...this.#registrations]
+      .filter(
+        ([hook, taps]) => hooks[hook].policy === 'gate' && taps.some(({ owner }) => owner.plugin === plugin),
+      )
+      .map(([hook]) => hook)
+  }
+
   present(plugin: string): void {
     for (const plugins of this.#absent.values()) plugins.delete(plugin)
   }
 
   async call<N extends HookName>(hook: N, ...args: unknown[]): Promise<CallResult<N>> {
     assertOutsideTransaction(`the hook ${hook}`)
-    const absence = this.#absenceOf(hook)
-    if (absence !== undefined) return absence as CallResult<N>
+    const absence = this.absenceOf(hook)
+    if (absence !== undefined) return inPlaceOf(absence, hook) as CallResult<N>
     const tapable = this.#hooks.get(hook)
     const { shape } = hooks[hook]
     if (tapable === undefined) return (shape === 'waterfall' ? args[0] : undefined) as CallResult<N>
     if (shape === 'unanimous') return (await askAll(tapable, args)) as CallResult<N>
     return (await tapable.promise(...args)) as CallResult<N>
+  }
+
+  /** Why an operation has to wait before it comes to this gate: a plugin that has a say in it does not run. */
+  absenceOf(hook: HookName): Wait | undefined {
+    const [absence] = this.#absent.get(hook) ?? []
+    if (absence === undefined) return undefined
+    const [plugin, { reason, clock }] = absence
+    const until = new Date(clock.now() + absenceMs).toISOString()
+    return wait(`plugin ${plugin}, which has a say in ${hook}, is ${reason}`, until)
   }
 
   notify<N extends HookName>(hook: N, ...args: unknown[]): void {
@@ -129,16 +155,12 @@ export class HookHost implements Hooks {
     this.#hooks.delete(hook)
     for (const other of rest) this.#add(this.#hook(hook), other)
   }
+}
 
-  #absenceOf(hook: HookName): unknown {
-    const [absence] = this.#absent.get(hook) ?? []
-    if (absence === undefined) return undefined
-    const [plugin, { reason: why, clock }] = absence
-    const reason = `plugin ${plugin}, which has a say in ${hook}, is ${why}`
-    if ((hooks[hook].verdicts as readonly string[]).includes('wait'))
-      return wait(reason, new Date(clock.now() + absenceMs).toISOString())
-    throw new RivetrError('unavailable', `${reason}; start or disable it`, { details: { plugin, hook } })
-  }
+/** A gate that may not wait itself refuses. */
+function inPlaceOf(absence: Wait, hook: HookName): Wait {
+  if ((hooks[hook].verdicts as readonly string[]).includes('wait')) return absence
+  throw new RivetrError('unavailable', absence.reason, { details: { hook } })
 }
 
 function makeTapable({ shape }: { readonly shape: Shape }): Tapable {

@@ -48,6 +48,7 @@ import { type KernelConfig, kernelConfig, parseSection, type RawConfig, readConf
 import { Container } from './container.ts'
 import { ContributionList } from './contribution-list.ts'
 import type { FoundPlugin } from './discovery.ts'
+import { type GateMemoryParts, recallGates, rememberGates } from './gate-memory.ts'
 import { HookHost } from './hook-host.ts'
 import { createLogger } from './logger.ts'
 import { PluginHost } from './plugin-host.ts'
@@ -127,6 +128,7 @@ export class Kernel {
     const kernel = new Kernel(booted)
     try {
       await booted.plugins.start()
+      await rememberGates(booted.gates)
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
       booted.queue.wake()
@@ -166,6 +168,7 @@ interface Booted {
   readonly parts: DeployParts
   readonly queue: Queue
   readonly heads: Heads
+  readonly gates: GateMemoryParts
   readonly folder: DataFolder
   readonly stopping: AbortController
 }
@@ -249,6 +252,8 @@ async function boot(options: KernelOptions): Promise<Booted> {
       opened.scopedTo(tables.get(plugin) ?? { plugin, entities: [], migrations: [] }),
     )
     await plugins.setup(raw)
+    const gates = { database: opened, hooks, plugins, clock, log, safeMode: facts.safeMode }
+    await recallGates(gates)
     return {
       config,
       container,
@@ -258,6 +263,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
       parts,
       queue,
       heads,
+      gates,
       folder,
       stopping: new AbortController(),
     }
