@@ -189,9 +189,18 @@ test('a plugin reaches its own entities, and no others', async () => {
 
 test('an instance keeps its id, and counts its boots', async () => {
   await using here = await migrated()
-  const id = await ensureInstanceId(here.database)
-  assert.equal(await ensureInstanceId(here.database), id)
+  const id = await ensureInstanceId(here.database, here.folder)
+  assert.equal(await ensureInstanceId(here.database, here.folder), id)
   assert.deepEqual([await nextEpoch(here.database), await nextEpoch(here.database)], [1, 2])
+})
+
+test('an instance that lost its database is still known as itself', async () => {
+  await using lost = await migrated()
+  const id = await ensureInstanceId(lost.database, lost.folder)
+  await using made = await migrated()
+  assert.notEqual(await ensureInstanceId(made.database, made.folder), id)
+  await using anew = await migrated()
+  assert.equal(await ensureInstanceId(anew.database, lost.folder), id)
 })
 
 async function migrated() {

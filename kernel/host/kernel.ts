@@ -307,7 +307,7 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
   })
   const parts: DeployParts = {
     config,
-    instance: await ensureInstanceId(database),
+    instance: await ensureInstanceId(database, dataDir),
     database,
     secrets,
     apps,
