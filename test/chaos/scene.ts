@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Deployment } from '@rivetr/sdk'
@@ -62,6 +63,14 @@ export class ChaosScene implements AsyncDisposable {
     })
     const { secret } = await client.call<{ secret: string }>('PUT', `/api/apps/${name}/webhook`, {})
     return new ChaosApp(this, new StageApp(this.stage, name, { ...repository, url }, copy, secret))
+  }
+
+  /** Holds from the next start on. */
+  async setPausePlugin(state: 'enabled' | 'disabled'): Promise<void> {
+    const file = join(this.stage.folder, 'rivetr.toml')
+    const toml = (await readFile(file, 'utf8')).replace(/^disabled_plugins = .*\n/m, '')
+    const disabled = '[kernel]\ndisabled_plugins = ["pause"]\n'
+    await writeFile(file, state === 'enabled' ? toml : toml.replace('[kernel]\n', disabled))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
