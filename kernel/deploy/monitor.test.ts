@@ -190,6 +190,17 @@ test('where the engine starts replicas again by itself, Rivetr does so only when
   await pass(stage, 'replica in the table', () => upstreams(stage)[0] === replica)
 })
 
+test('a stop of everything reaches a replica that its engine is about to start again', async () => {
+  const fakes = fakePlugins()
+  fakes.runtime.capabilities = [...fakes.runtime.capabilities, 'keep']
+  await using stage = await createDeployStage({ fakes })
+  await stage.createApp()
+  const { replicas } = await stage.deploy('shop')
+  fakes.runtime.crash(replicas[0]?.id ?? '')
+  await stage.kernel.stop('stop-all')
+  assert.deepEqual([...fakes.runtime.kept], [])
+})
+
 test('a replica that could not be kept at the switch is kept later', async () => {
   const fakes = fakePlugins()
   fakes.runtime.capabilities = [...fakes.runtime.capabilities, 'keep']

@@ -27,9 +27,9 @@ export async function stopReplicas(parts: DeployParts): Promise<void> {
         ever,
         async (signal) => ((await runtime.detect(signal)).available ? runtime.list(signal) : []),
       )
-      const running = statuses.filter((replica) => replica.running)
+      // Also those that do not run now: their engine may be about to start them again.
       await Promise.all(
-        running.map(async ({ id }) => {
+        statuses.map(async ({ id }) => {
           const row = rows.get(id)
           const timeoutMs = row === undefined ? 0 : await stopTimeoutOf(parts, row)
           await withDeadline(clock, timeoutMs + engineLimitMs, `stopping ${id}`, ever, () =>
