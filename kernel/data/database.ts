@@ -6,7 +6,7 @@ import {
   UniqueConstraintViolationException,
 } from '@mikro-orm/core'
 import { Migrator, Migration as OrmMigration } from '@mikro-orm/migrations'
-import { type EntityManager, MikroORM } from '@mikro-orm/sqlite'
+import { type EntityManager, MikroORM, type SqliteConnection } from '@mikro-orm/sqlite'
 import {
   type Database as DatabaseService,
   type Migration,
@@ -56,6 +56,7 @@ export class Database implements DatabaseService {
       const connection = orm.em.getConnection()
       const [check] = await connection.execute<{ quick_check: string }[]>('pragma quick_check(1)')
       if (check?.quick_check !== 'ok') throw new Error(check?.quick_check)
+      await letEndedTransactionsGo(connection)
       await connection.execute('pragma journal_mode = wal')
       await connection.execute('pragma synchronous = normal')
       await refuseNewer(orm, file)
@@ -114,6 +115,18 @@ export class Database implements DatabaseService {
   drift(): Promise<string> {
     return this.#orm.schema.getUpdateSchemaSQL({ wrap: false })
   }
+}
+
+/**
+ * On a full disk SQLite ends the transaction by itself. The roll-back that follows would then fail, and with it the
+ * release of the one connection: every query after that would wait for ever.
+ */
+async function letEndedTransactionsGo(connection: SqliteConnection): Promise<void> {
+  const native = await connection.getNativeClient()
+  const prepare = native.prepare.bind(native) as (sql: string) => unknown
+  const nothing = 'select 0'
+  const tolerant = (sql: string) => prepare(sql === 'rollback' && !native.inTransaction ? nothing : sql)
+  Object.assign(native, { prepare: tolerant })
 }
 
 /** Whether a write failed because such a row is there already. */
