@@ -27,6 +27,7 @@ function inHook(name: string, hook: string): Fault {
   }
 }
 
+/** In the order of the states; the hardest of each state stands last. */
 export const faults: readonly Fault[] = [
   inHook('queued, in preDeploy', 'preDeploy'),
   {
@@ -57,6 +58,7 @@ export const faults: readonly Fault[] = [
   },
   inHook('building, in preBuild', 'preBuild'),
   inHook('building, in envResolve', 'envResolve'),
+  inHook('building, in specResolve', 'specResolve'),
   {
     name: 'building, in a command',
     ends: 'live',
@@ -67,7 +69,6 @@ export const faults: readonly Fault[] = [
     },
     async release() {},
   },
-  inHook('building, in specResolve', 'specResolve'),
   {
     name: 'preparing, in the release command',
     // Nobody but a person may run half a release command again.
@@ -91,8 +92,8 @@ export const faults: readonly Fault[] = [
     },
     async release() {},
   },
-  inHook('checking, in healthCheck', 'healthCheck'),
   inHook('checking, in preSwitch', 'preSwitch'),
+  inHook('checking, in healthCheck', 'healthCheck'),
   {
     ...inHook('switching, past the commit point', 'routeResolve'),
     async reach(app) {
@@ -116,6 +117,11 @@ export const faults: readonly Fault[] = [
     },
     async release() {},
   },
+]
+
+/** One of each state. */
+export const hardestFaults: readonly Fault[] = [
+  ...new Map(faults.map((fault) => [fault.name.split(',', 1)[0], fault])).values(),
 ]
 
 /** It waits over the restart, and only then somebody promotes it. */

@@ -34,6 +34,11 @@ export class Pauses {
     else await rm(this.#file(`${gate}.wait`), { force: true })
   }
 
+  /** Nothing stops or waits any more. */
+  async clear(): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true })
+  }
+
   #file(name: string): string {
     return join(this.folder, name)
   }

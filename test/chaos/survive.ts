@@ -10,7 +10,7 @@ import { until } from './until.ts'
 
 /** How long the kernel stays away. */
 const downMs = 300
-const settleLimitMs = 40_000
+const settleLimitMs = 60_000
 /** Within this time after the last deployment everything of the ones before must be gone. */
 const tidyLimitMs = 10_000
 
@@ -49,6 +49,8 @@ export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
     violations.push(...(await untidy(app, next)))
   } catch (error) {
     violations.push(error instanceof Error ? error.message : String(error))
+    await scene.pauses.clear()
+    scene.git.release()
   }
   const { failed, requests } = await load.stop()
   claim(requests.length > 50, 'there was no load')

@@ -10,7 +10,7 @@ import { type Client, createClient } from '@rivetr/sdk/client'
 import { socketFetch } from '../../cli/socket-fetch.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const startLimitMs = 30_000
+const startLimitMs = 60_000
 const stopLimitMs = 30_000
 
 export interface RivetrOptions {
