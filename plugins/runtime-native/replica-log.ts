@@ -109,15 +109,24 @@ export class ReplicaLog {
   #append(stream: LogStream, texts: readonly string[]): void {
     if (texts.length === 0) return
     const at = new Date(this.#clock.now()).toISOString()
-    const lines = texts.map((text) => `${JSON.stringify({ seq: ++this.#position.seq, at, stream, text })}\n`)
+    let { seq } = this.#position
+    const lines = texts.map((text) => `${JSON.stringify({ seq: ++seq, at, stream, text })}\n`)
     if (this.#position.logBytes > this.#maxBytes / 2) {
       renameSync(this.#log, this.#oldLog)
       this.#position.logBytes = 0
       this.#turn += 1
     }
     const bytes = Buffer.from(lines.join(''))
-    appendFileSync(this.#log, bytes, { mode: 0o600 })
+    this.#cutTorn()
+    appendFileSync(this.#log, bytes, { mode: 0o600 }) // on a full disk it throws, and the lines are taken later
+    this.#position.seq = seq
     this.#position.logBytes += bytes.length
+  }
+
+  /** What the last append left when the disk became full under it. */
+  #cutTorn(): void {
+    const written = statSync(this.#log, { throwIfNoEntry: false })?.size ?? 0
+    if (written > this.#position.logBytes) truncateSync(this.#log, this.#position.logBytes)
   }
 
   #linesFrom({ turn, offset }: Cursor): LogLine[] {
