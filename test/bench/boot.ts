@@ -50,7 +50,7 @@ async function startAndStop(): Promise<Boot> {
   await using rivetr = await Rivetr.start({ folder })
   const startMs = Math.round(performance.now() - startedMs)
   await sleep(settleMs)
-  const kernel = Number((await readFile(join(folder, 'data', 'rivetr.pid'), 'utf8')).trim())
+  const kernel = Number((await readFile(join(rivetr.folder, 'data', 'rivetr.pid'), 'utf8')).trim())
   const edges = processesIn(join(folder, 'data', 'plugins', 'proxy', 'edges'))
   return {
     startMs,

@@ -32,10 +32,10 @@ const ratios = {
   haproxy: ratio(rivetr, haproxy),
   hosts10k: ratio(rivetr10kHosts, rivetr),
 }
-for (const [name, { best, median, worst }] of Object.entries(results)) {
-  const spread = `${Math.round(worst)} to ${Math.round(best)}`
+for (const [name, { largest, median, smallest }] of Object.entries(results)) {
+  const spread = `${Math.round(smallest)} to ${Math.round(largest)}`
   report(
-    `${name.padEnd(16)} median ${String(Math.round(median)).padStart(6)}   best ${Math.round(best)}   spread ${spread}`,
+    `${name.padEnd(16)} median ${String(Math.round(median)).padStart(6)}   best ${Math.round(largest)}   spread ${spread}`,
   )
 }
 report(`rivetr against each, by medians: ${JSON.stringify(ratios)}; ${machineLoad()}`)

@@ -2,9 +2,9 @@ import { loadavg } from 'node:os'
 
 /** What one contestant reached in each round. */
 export interface Summary {
-  readonly best: number
+  readonly largest: number
   readonly median: number
-  readonly worst: number
+  readonly smallest: number
 }
 
 export function summary(samples: readonly number[]): Summary {
@@ -12,7 +12,7 @@ export function summary(samples: readonly number[]): Summary {
   const middle = Math.floor(sorted.length / 2)
   const at = (index: number) => sorted[index] ?? Number.NaN
   const median = sorted.length % 2 === 1 ? at(middle) : (at(middle - 1) + at(middle)) / 2
-  return { best: at(sorted.length - 1), median, worst: at(0) }
+  return { largest: at(sorted.length - 1), median, smallest: at(0) }
 }
 
 export function ratio(a: number, b: number): number {
