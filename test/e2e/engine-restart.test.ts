@@ -89,23 +89,29 @@ describe('the engine goes and comes back', () => {
   test('two Rivetrs on one engine leave each other alone, and replicas of a lost database are reported', async () => {
     const folder = await temporaryFolder()
     await mkdir(folder, { recursive: true })
-    const first = await startedAt(engine)
+    const first = await until('the end of what was replaced', async () => {
+      const all = await startedAt(engine)
+      return Object.keys(all).length === names.length ? all : undefined
+    })
     await using other = await Stage.open({ folder, config: runtime.config })
-    await liveApp(other, 'red')
-    await answerAll(stage)
-    await other.rivetr.kill()
-    const both = await startedAt(engine)
-    assert.equal(Object.keys(both).length, Object.keys(first).length + 1)
+    try {
+      await liveApp(other, 'red')
+      await answerAll(stage)
+      await other.rivetr.kill()
+      const both = await startedAt(engine)
+      assert.equal(Object.keys(both).length, names.length + 1)
 
-    for (const suffix of ['', '-wal', '-shm'])
-      await rm(join(folder, 'data', `rivetr.db${suffix}`), { force: true })
-    await other.rivetr.start()
-    assert.match(
-      await other.rivetr.log(),
-      /carries our label, but its deployment .* is unknown; it is left alone/,
-    )
-    assert.deepEqual(await startedAt(engine), both, 'nothing was stopped, removed or started')
-    await other.rivetr.stop()
+      for (const suffix of ['', '-wal', '-shm'])
+        await rm(join(folder, 'data', `rivetr.db${suffix}`), { force: true })
+      await other.rivetr.start()
+      const reported = /carries our label, but its deployment .* is unknown; it is left alone/
+      await until('a report', async () => (reported.test(await other.rivetr.log()) ? true : undefined))
+      assert.deepEqual(await startedAt(engine), both, 'nothing was stopped, removed or started')
+    } finally {
+      await other.rivetr.stop()
+      await other.rivetr.start() // its edges end with it, also where it was killed
+      await other.rivetr.stop()
+    }
     await answerAll(stage)
     const kept = await startedAt(engine)
     for (const [name, at] of Object.entries(first)) assert.equal(kept[name], at, name)
