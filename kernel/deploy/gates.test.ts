@@ -30,18 +30,18 @@ for (const [hook, step] of [
 test('a deployment waits at preDeploy without a turn, and goes on when its time has come', async () => {
   let open = false
   const keeper = gate('preDeploy', () =>
-    open ? undefined : wait('after office hours', '2026-01-01T18:00:00.000Z'),
+    open ? undefined : wait('after the backup', '2026-01-01T00:02:00.000Z'),
   )
   await using stage = await createDeployStage({ plugins: [keeper] })
   await stage.createApp()
   const waiting = await stage.reaches((await stage.request('shop')).id, 'waiting')
-  assert.equal(waiting.reason, 'after office hours')
-  assert.equal(waiting.resumeAt, '2026-01-01T18:00:00.000Z')
+  assert.equal(waiting.reason, 'after the backup')
+  assert.equal(waiting.resumeAt, '2026-01-01T00:02:00.000Z')
   assert.deepEqual(stage.fakes.source.fetched, [])
   open = true
-  await stage.clock.advance(17 * 3_600_000)
+  await stage.clock.advance(60_000)
   assert.equal((await stage.deployments.get(tester, waiting.id)).state, 'waiting')
-  await stage.clock.advance(3_600_001)
+  await stage.clock.advance(60_001)
   const live = await stage.reaches(waiting.id, 'live')
   assert.equal(live.reason, undefined)
   assert.equal(live.resumeAt, undefined)

@@ -123,7 +123,7 @@ test('a rollback to an image that is gone is refused before anything stops', asy
   await stage.fakes.images.remove(image?.id ?? '')
   await assert.rejects(stage.deployments.rollback(tester, first.id), {
     code: 'conflict',
-    message: /image of release v1 is gone/,
+    message: /image of release v1 .*is gone/,
   })
   assert.equal((await stage.deployments.get(tester, second.id)).state, 'live')
 })

@@ -183,7 +183,8 @@ async function boot(options: KernelOptions): Promise<Booted> {
   const clock = options.clock ?? systemClock
   const dataDir = resolve(config.dataDir)
   const folder = await takeDataFolder(dataDir)
-  let database: Database | undefined
+  const undo = new AsyncDisposableStack()
+  undo.defer(() => folder.release())
   try {
     const container = new Container()
     const hooks = new HookHost()
@@ -200,18 +201,19 @@ async function boot(options: KernelOptions): Promise<Booted> {
       log,
       kernelTokens,
       onFailure: config.onFailure,
-      migrate: (plugin) => (database as Database).migrate(plugin),
+      migrate: (plugin) => database.migrate(plugin),
       readConfig: readAgain,
     })
     for (const each of await plugins.load()) tables.set(each.plugin, each)
-    database = await Database.open(dataDir, [...tables.values()])
-    const opened = database
-    await opened.migrate('kernel')
-    const key = await ensureKeyFile(dataDir, (await opened.rows.count(SecretRow, {})) > 0)
+    const database = await Database.open(dataDir, [...tables.values()])
+    undo.defer(() => database.close())
+    undo.defer(() => plugins.stop())
+    await database.migrate('kernel')
+    const key = await ensureKeyFile(dataDir, (await database.rows.count(SecretRow, {})) > 0)
     const { parts, queue, heads, deployments, logs } = await deployment({
       config,
       dataDir,
-      database: opened,
+      database,
       key,
       hooks,
       clock,
@@ -249,10 +251,10 @@ async function boot(options: KernelOptions): Promise<Booted> {
     for (const [token, service] of shared) services.set(token, () => service)
     services.set(Schedules, schedulesOf)
     services.set(DatabaseToken, ({ plugin }) =>
-      opened.scopedTo(tables.get(plugin) ?? { plugin, entities: [], migrations: [] }),
+      database.scopedTo(tables.get(plugin) ?? { plugin, entities: [], migrations: [] }),
     )
     await plugins.setup(raw)
-    const gates = { database: opened, hooks, plugins, clock, log, safeMode: facts.safeMode }
+    const gates = { database, hooks, plugins, clock, log, safeMode: facts.safeMode }
     await recallGates(gates)
     return {
       config,
@@ -268,8 +270,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
       stopping: new AbortController(),
     }
   } catch (error) {
-    await database?.close()
-    folder.release()
+    await undo.disposeAsync()
     throw error
   }
 }

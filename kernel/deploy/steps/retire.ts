@@ -11,9 +11,18 @@ const pollMs = 100
  * no longer. Idempotent; also run at boot.
  */
 export async function retire(parts: DeployParts, app: string, stopping: AbortSignal): Promise<void> {
-  const draining = await parts.ledger.replicas({ app, state: 'draining' })
+  const { ledger } = parts
+  const draining = await ledger.replicas({ app, state: 'draining' })
+  const { liveDeployment } = await ledger.app(app)
+  // The step belongs to the deployment that took over; the last one of a boot that was cut stays in its rows as it was.
+  const step = liveDeployment && draining.length > 0 ? await enterRetire(parts, liveDeployment) : undefined
   await Promise.all(draining.map((replica) => retireOne(parts, replica, stopping)))
+  if (step !== undefined && !stopping.aborted) await ledger.leaveStep(step, 'done')
   if (!stopping.aborted) await trimApp(parts, app)
+}
+
+async function enterRetire({ ledger }: DeployParts, deployment: string): Promise<string> {
+  return ledger.enterStep(deployment, (await ledger.get(deployment)).attempt, 'retire')
 }
 
 async function retireOne(parts: DeployParts, replica: ReplicaRecord, stopping: AbortSignal): Promise<void> {
