@@ -46,7 +46,8 @@ export class PinnedServer implements AsyncDisposable {
     port: number,
     env: Readonly<Record<string, string>> = {},
   ): Promise<PinnedServer> {
-    const child = spawn('taskset', ['-c', String(core), ...argv], {
+    const [program, ...args] = onCore(core, argv)
+    const child = spawn(program, args, {
       env: { ...commandEnv, ...env },
       stdio: ['ignore', 'ignore', 'pipe'],
     })
@@ -75,6 +76,10 @@ export class PinnedServer implements AsyncDisposable {
   }
 }
 
+function onCore(core: number, argv: readonly string[]): [string, ...string[]] {
+  return ['taskset', '-c', String(core), ...argv]
+}
+
 function isListening(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -89,7 +94,7 @@ function isListening(port: number): Promise<boolean> {
 /** Requests a second that wrk gets from a port; fails when one answer is not 2xx or a connection broke. */
 export async function measure(core: number, port: number, host: string, seconds: number): Promise<number> {
   const wrk = ['wrk', '-t1', '-c64', `-d${seconds}s`, '-H', `Host: ${host}`, `http://127.0.0.1:${port}/`]
-  const output = await command(['taskset', '-c', String(core), ...wrk], { timeoutMs: (seconds + 30) * 1_000 })
+  const output = await command(onCore(core, wrk), { timeoutMs: (seconds + 30) * 1_000 })
   const trouble = /Non-2xx.*|Socket errors.*/.exec(output)
   if (trouble !== null) throw new Error(`port ${port}: ${trouble[0]}`)
   return Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1])
