@@ -11,7 +11,8 @@ import { Stage, type StageApp } from '../stage/stage.ts'
 
 const host = 'shop.example.test'
 const health = { kind: 'http', path: '/healthz', intervalMs: 200, timeoutMs: 500, deadlineMs: 2_000 }
-const stepLimitMs = 6_000
+const buildLimitMs = 12_000
+const prepareLimitMs = 5_000
 const goneMs = 10_000
 
 /** Takes connections, and says nothing on them. */
@@ -37,7 +38,7 @@ for (const name of ['native', 'docker'] as const) {
         folder: await temporaryFolder(),
         config: {
           ...runtime.config,
-          kernel: { build_timeout_ms: stepLimitMs, prepare_timeout_ms: stepLimitMs },
+          kernel: { build_timeout_ms: buildLimitMs, prepare_timeout_ms: prepareLimitMs },
           git: { slow_for_seconds: 2 },
         },
       })
@@ -105,15 +106,15 @@ for (const name of ['native', 'docker'] as const) {
           : { Dockerfile: `${runtime.files.Dockerfile}RUN sleep 311\n` },
       )
       assert.equal(deployment.error?.code, 'timed_out')
-      assert.match(deployment.reason ?? '', /the step build did not end within 6 s/)
-      await assertGivenUp(deployment, 'build', stepLimitMs)
+      assert.match(deployment.reason ?? '', /the step build did not end within 12 s/)
+      await assertGivenUp(deployment, 'build', buildLimitMs)
     })
 
     test('a release command that does not end ends at its limit', async () => {
       await stage.rivetr.client.apps.update('shop', { releaseCommand: ['sleep', '312'] })
       const deployment = await app.pushAndSettle({ 'version.txt': 'never' })
       assert.equal(deployment.error?.code, 'timed_out')
-      await assertGivenUp(deployment, 'prepare', stepLimitMs)
+      await assertGivenUp(deployment, 'prepare', prepareLimitMs)
     })
 
     test('a probe that never gets an answer fails the check at its deadline', async () => {
@@ -123,7 +124,7 @@ for (const name of ['native', 'docker'] as const) {
       await assertGivenUp(deployment, 'check', health.deadlineMs)
     })
 
-    test('a replica that ignores SIGTERM is killed at its own limit', async () => {
+    test('U8: a replica that ignores SIGTERM is killed at its own limit', async () => {
       await stage.rivetr.client.apps.update('shop', { stopTimeoutMs: 1_000 })
       const first = await app.pushAndSettle({ 'server.js': deaf })
       assert.equal(first.state, 'live', first.reason)
