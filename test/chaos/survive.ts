@@ -11,8 +11,8 @@ import { until } from './until.ts'
 /** How long the kernel stays away. */
 const downMs = 300
 const settleLimitMs = 60_000
-/** Within this time after the last deployment everything of the ones before must be gone. */
-const tidyLimitMs = 10_000
+/** Within this time after a deployment everything of the ones before must be gone. */
+const tidyLimitMs = 20_000
 
 /** Kills the kernel at one moment of a deployment, under load, and starts it again; returns which invariants are violated. */
 export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
@@ -37,6 +37,10 @@ export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
     if (ended.state === 'failed') claim(Boolean(ended.reason), 'it failed without a reason')
     if (ended.state === 'live')
       claim((await served(app)) === version, `live is ${version}, but ${await served(app)} serves`)
+
+    const live = (await app.deployments()).find(({ state }) => state === 'live')
+    if (live === undefined) violations.push('no deployment is live')
+    else violations.push(...(await untidy(app, live)))
 
     const next = await app.app.settled(await app.push(), settleLimitMs)
     claim(next.state === 'live', `the next push is ${next.state}: ${next.reason}`)
