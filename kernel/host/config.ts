@@ -71,7 +71,9 @@ export const kernelConfig = z.strictObject({
     .min(1)
     .max(1_000)
     .default(10)
-    .describe('Releases of an app to which it can be rolled back; images and folders of older ones are removed'),
+    .describe(
+      'Releases of an app to which it can be rolled back; images and folders of older ones are removed',
+    ),
   keepDeployments: z
     .int()
     .min(1)
