@@ -118,7 +118,7 @@ test('old deployments go with their rows and logs; those whose release is kept s
 })
 
 test('a workspace that a crash left goes, and that of a deployment under way stays', async () => {
-  await using stage = await createDeployStage()
+  await using stage = await createDeployStage({ config: { kernel: { fetchTimeoutMs: 3_600_000 } } })
   await stage.createApp()
   const workspaces = join(stage.kernel.dataDir, 'workspaces')
   const { id } = await stage.deploy('shop')

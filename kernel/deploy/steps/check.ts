@@ -63,6 +63,7 @@ async function staysUp(run: Run, runtime: Runtime, replica: ReplicaRecord): Prom
 
 async function assertRuns(run: Run, runtime: Runtime, replica: ReplicaRecord): Promise<void> {
   const status = (await runtime.list(run.signal)).find(({ id }) => id === replica.id)
+  run.signal.throwIfAborted() // a replica that was taken back meanwhile did not crash
   if (status?.running) return
   if (status?.exit !== undefined) await run.parts.ledger.setReplica(replica.id, 'crashed', status.exit)
   throw new RivetrError(
