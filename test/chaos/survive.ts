@@ -77,7 +77,10 @@ async function faultsOf(app: ChaosApp, deployment: Deployment): Promise<string[]
 
 /** Exactly the replicas of the live deployment run, and no program of any other works on. */
 async function untidy(app: ChaosApp, live: Deployment): Promise<string[]> {
-  const wanted = live.replicas.map(({ id }) => id).sort()
+  // An attempt that the kill cut off has replicas in the rows, too: they have ended, and the last attempt's one stands.
+  const ended = ['stopped', 'crashed']
+  const wanted = live.replicas.filter(({ state }) => !ended.includes(state)).map(({ id }) => id)
+  if (wanted.length !== 1) return [`${wanted.length} replicas of ${live.id} stand, not 1`]
   let running: string[] = []
   let standing: string[] = []
   let strays: string[] = []
