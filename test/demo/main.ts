@@ -33,7 +33,7 @@ async function demo(args: readonly string[]): Promise<number> {
   report(engine === undefined ? 'runtime: native' : `runtime: docker, at ${engine.url}`)
 
   await using scene = await Scene.open({ runtime, engine, base, report })
-  if (!checking) return stayUp(scene, report)
+  if (!checking) return await stayUp(scene, report) // the scene lives until then
   const result = await check(scene, runtime, report)
   await scene[Symbol.asyncDispose]()
   report(JSON.stringify(result))
