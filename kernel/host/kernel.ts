@@ -13,7 +13,6 @@ import {
   Logs,
   Plugins,
   Releases,
-  RivetrError,
   Routes,
   Schedules,
   Secrets,
@@ -44,7 +43,7 @@ import { stopReplicas } from '../deploy/stop-replicas.ts'
 import { Turns } from '../deploy/turns.ts'
 import { Workspaces } from '../deploy/workspace.ts'
 import { systemClock } from './clock.ts'
-import { type KernelConfig, kernelConfig, parseSection, type RawConfig, readConfig } from './config.ts'
+import { type KernelConfig, kernelConfig, parseSection, readConfig } from './config.ts'
 import { Container } from './container.ts'
 import { ContributionList } from './contribution-list.ts'
 import type { FoundPlugin } from './discovery.ts'
@@ -337,35 +336,4 @@ async function ownVersion(): Promise<string> {
     version: string
   }
   return pkg.version
-}
-
-/** Reads and judges everything that `rivetr config check` judges, and touches nothing. */
-export async function judgeConfig(
-  configFile: string | undefined,
-  env: NodeJS.ProcessEnv,
-  plugins: readonly FoundPlugin[],
-): Promise<{ raw: RawConfig | undefined; problems: string[] }> {
-  const problems: string[] = []
-  const note = (error: unknown) => {
-    if (!RivetrError.is(error)) throw error
-    problems.push(error.message)
-  }
-  const sections = ['kernel', ...plugins.map(({ manifest }) => manifest.name)]
-  const raw = await readConfig(configFile, env, sections).catch((error: unknown) => void note(error))
-  if (raw === undefined) return { raw, problems }
-  try {
-    parseSection('kernel', kernelConfig, raw)
-  } catch (error) {
-    note(error)
-  }
-  for (const plugin of plugins) {
-    try {
-      const { config } = await plugin.load()
-      if (config !== undefined || raw.sections[plugin.manifest.name] !== undefined)
-        parseSection(plugin.manifest.name, config ?? kernelConfig.pick({}), raw)
-    } catch (error) {
-      note(error)
-    }
-  }
-  return { raw, problems }
 }

@@ -1,7 +1,8 @@
 import { messageOf } from '@rivetr/sdk'
 import { pluginFoldersOf } from './config.ts'
+import { judgeConfig } from './config-check.ts'
 import { discoverPlugins, type FoundPlugin } from './discovery.ts'
-import { judgeConfig, Kernel } from './kernel.ts'
+import { Kernel } from './kernel.ts'
 import { errorFields } from './logger.ts'
 
 export interface ServeOptions {
