@@ -19,8 +19,11 @@ afterEach(async () => {
 const shop = {
   id: 'a1',
   name: 'shop',
+  state: 'running',
   runtime: 'native',
   source: { kind: 'git', url: 'https://git.test/shop.git', branch: 'main' },
+  autoDeploy: true,
+  watchPaths: [],
   routes: [{ host: 'shop.test', path: '/' }],
   live: { release: 2, deployment: 'd2', commit: 'c'.repeat(40) },
   restartNeeded: false,
@@ -33,7 +36,7 @@ test('apps list prints a table for people and one document for machines', async 
   const people = await rivetr(api, 'apps', 'list')
   assert.equal(
     people.stdout,
-    'APP   RUNTIME  LIVE             ROUTES\nshop  native   v2 (cccccccccc)  shop.test\n',
+    'APP   STATE    RUNTIME  LIVE             ROUTES\nshop  running  native   v2 (cccccccccc)  shop.test\n',
   )
   const machines = await rivetr(api, 'apps', 'list', '--json')
   assert.deepEqual(JSON.parse(machines.stdout), { items: [shop] })
@@ -52,6 +55,35 @@ test('a list of several pages comes whole', async () => {
   )
 })
 
+test('an app says what is wrong with it, and why it is where it is', async () => {
+  const stateReason = 'web.1 ended 4 times in a row, the last time with exit code 137 (out of memory)'
+  const looping = {
+    ...shop,
+    state: 'crash-loop',
+    stateReason,
+    runtimeReason: 'a shell (not docker: no socket)',
+  }
+  const api = await serve({ 'GET /api/apps/shop': () => ({ body: looping }) })
+  const { stdout } = await rivetr(api, 'apps', 'show', 'shop')
+  assert.match(stdout, /^state +crash-loop: web\.1 ended 4 times in a row, .*\(out of memory\)$/m)
+  assert.match(stdout, /^runtime +native, for a shell \(not docker: no socket\)$/m)
+})
+
+test('apps stop, start and restart ask for what they say', async () => {
+  const queued = { id: 'd3', app: { id: 'a1', name: 'shop' }, state: 'queued' }
+  const api = await serve({
+    'POST /api/apps/shop/stop': () => ({ body: { ...shop, state: 'stopped' } }),
+    'POST /api/apps/shop/start': () => ({ status: 202, body: queued }),
+    'POST /api/apps/shop/restart': () => ({ status: 202, body: queued }),
+  })
+  assert.match((await rivetr(api, 'apps', 'stop', 'shop')).stdout, /^stopped shop; /)
+  for (const verb of ['start', 'restart']) {
+    const { exitCode, stdout } = await rivetr(api, 'apps', verb, 'shop', '--no-follow', '--json')
+    assert.equal(exitCode, 0)
+    assert.deepEqual(JSON.parse(stdout), queued)
+  }
+})
+
 test('apps create sends only what was said', async () => {
   const api = await serve({ 'POST /api/apps': () => ({ status: 201, body: shop }) })
   const { exitCode } = await rivetr(
@@ -63,13 +95,74 @@ test('apps create sends only what was said', async () => {
   assert.equal(exitCode, 0)
   assert.deepEqual(api.requests.at(-1)?.body, {
     name: 'shop',
-    source: { url: 'https://git.test/shop.git' },
+    source: { kind: 'git', url: 'https://git.test/shop.git' },
     port: 3000,
     routes: [
       { host: 'shop.test', path: '/' },
       { host: 'x.test', path: '/api' },
     ],
   })
+})
+
+test('apps update sends only what was said, with the rest of a source that moved', async () => {
+  const api = await serve({
+    'GET /api/apps/shop': () => ({ body: shop }),
+    'PUT /api/apps/shop': () => ({ body: { ...shop, autoDeploy: false } }),
+  })
+  const sent = async (words: string) => {
+    const { exitCode, stdout } = await rivetr(api, ...`apps update shop ${words}`.split(' '))
+    assert.equal(exitCode, 0)
+    assert.match(stdout, /deploy nothing by themselves/)
+    return api.requests.at(-1)?.body
+  }
+  assert.deepEqual(await sent('--auto-deploy off'), { autoDeploy: false })
+  assert.deepEqual(await sent('--watch web/** --watch !docs/**'), { watchPaths: ['web/**', '!docs/**'] })
+  assert.deepEqual(await sent('--watch-all'), { watchPaths: [] })
+  assert.deepEqual(await sent('--name store'), { name: 'store' })
+  assert.deepEqual(await sent('--source https://git.test/store.git'), {
+    source: { ...shop.source, url: 'https://git.test/store.git' },
+  })
+  for (const words of [[], ['--auto-deploy', 'perhaps']])
+    assert.equal((await rivetr(api, 'apps', 'update', 'shop', ...words)).exitCode, 2)
+})
+
+test('routes add keeps the others and replaces the one of the same host and path', async () => {
+  const others = [
+    { host: 'shop.test', path: '/', basicAuth: { realm: 'r', users: [{ name: 'ada' }] } },
+    { host: 'www.shop.test', path: '/' },
+  ]
+  const api = await serve({
+    'GET /api/apps/shop/routes': () => ({ body: { items: others } }),
+    'PUT /api/apps/shop/routes': (body) => ({ body: { items: body } }),
+  })
+  const { stdout, exitCode } = await rivetr(
+    api,
+    ...'routes add shop WWW.shop.test --redirect https://shop.test'.split(' '),
+  )
+  assert.equal(exitCode, 0)
+  assert.deepEqual(api.requests.at(-1)?.body, [
+    others[0],
+    { host: 'WWW.shop.test', path: '/', redirect: { to: 'https://shop.test' } },
+  ])
+  assert.match(stdout, /redirects to https:\/\/shop\.test/)
+  const absent = await rivetr(api, 'routes', 'remove', 'shop', 'other.test')
+  assert.equal(absent.exitCode, 2)
+  assert.match(absent.stderr, /has no route other\.test\//)
+})
+
+test('maintenance, pause and resume say what is in force', async () => {
+  const api = await serve({
+    'PUT /api/apps/shop/traffic': (body) => ({ body }),
+    'POST /api/apps/shop/pause': () => ({ body: { pausedUntil: '2026-01-01T00:00:30.000Z' } }),
+    'POST /api/apps/shop/resume': () => ({ body: {} }),
+  })
+  assert.match((await rivetr(api, 'maintenance', 'shop', 'on')).stdout, /maintenance: every request gets 503/)
+  assert.deepEqual(api.requests.at(-1)?.body, { maintenance: {} })
+  assert.equal((await rivetr(api, 'maintenance', 'shop', 'maybe')).exitCode, 2)
+  const paused = await rivetr(api, 'pause', 'shop', '--limit', '30')
+  assert.match(paused.stdout, /wait until 2026-01-01T00:00:30\.000Z\n"rivetr resume shop"/)
+  assert.deepEqual(api.requests.at(-1)?.body, { limitMs: 30_000 })
+  assert.equal((await rivetr(api, 'resume', 'shop')).stdout, 'shop takes requests\n')
 })
 
 test('apps delete wants to hear yes', async () => {
@@ -180,6 +273,9 @@ test('env set takes values from the line and from standard input', async () => {
     set: { A: { value: 'two\nlines', secret: true }, B: { value: 'x=y', secret: true } },
   })
   assert.match(stdout, /A {5}\(secret\)/)
+  const set = { A: { value: 'x', secret: true } }
+  await rivetr(api, 'env', 'set', 'shop', 'A=x', '--secret', '--revoke-earlier')
+  assert.deepEqual(api.requests.at(-1)?.body, { set, revokeEarlier: true })
   assert.equal((await rivetr(api, 'env', 'set', 'shop', 'novalue')).exitCode, 2)
 })
 
@@ -196,6 +292,32 @@ test('logs -f prints lines as they come, with --json one document per line', asy
       .map((line) => JSON.parse(line).seq),
     [1, 2],
   )
+})
+
+test('logs asks for the last hundred lines, or for all since a time', async () => {
+  const api = await serve({ 'GET /api/apps/shop/logs': () => ({ body: { items: [] } }) })
+  const queryOf = async (...words: string[]) => {
+    assert.equal((await rivetr(api, 'logs', 'shop', ...words)).exitCode, 0)
+    return Object.fromEntries(new URL(api.requests.at(-1)?.path ?? '', 'http://api').searchParams)
+  }
+  assert.deepEqual(await queryOf(), { tail: '100' })
+  assert.deepEqual(await queryOf('--tail', '7'), { tail: '7' })
+  const at = '2027-01-31T11:00:00.000Z'
+  assert.deepEqual(await queryOf('--since', '2027-01-31T12:00:00+01:00'), { since: at })
+  assert.deepEqual(await queryOf('--since', at, '-n', '7'), { since: at, tail: '7' })
+  for (const [words, agoMs] of [
+    ['45s', 45_000],
+    ['10m', 600_000],
+    ['2h', 7_200_000],
+    ['3d', 259_200_000],
+  ] as const) {
+    const askedAtMs = Date.now()
+    const { since = '' } = await queryOf('--since', words)
+    const early = Date.parse(since) - (askedAtMs - agoMs)
+    assert.ok(early >= 0 && early <= Date.now() - askedAtMs, `${words}: ${since}`)
+  }
+  for (const words of ['yesterday', '10', '5w', '-1m', '99999999999999d'])
+    assert.equal((await rivetr(api, 'logs', 'shop', `--since=${words}`)).exitCode, 2, words)
 })
 
 test('an error of the API is told in words, and as JSON where that was asked for', async () => {
@@ -276,6 +398,178 @@ test('webhook makes a secret where there is none, and replaces one only when tol
   assert.match((await rivetr(api, 'webhook', 'shop', '--replace')).stdout, /s3cret/)
 })
 
+test('F2: env import shows what a .env file would set, by the grammar of Node, and sets it when told to', async () => {
+  const lines: [string, string][] = [
+    ['V1="x"', 'x'],
+    ["V2='self'", 'self'],
+    [`V3="'self'"`, `'self'`],
+    ['V4=a"b', 'a"b'],
+    [`V5=a'b`, `a'b`],
+    ['V6=\\"', '\\"'],
+    ['V7=\\\\', '\\\\'],
+    ['V8= x ', 'x'],
+    ['V9=" x "', ' x '],
+    ['V10="\tx\t"', '\tx\t'],
+    ['V11={"a":"b\\n"}', '{"a":"b\\n"}'],
+    [`V12='{"a":"b\\n"}'`, '{"a":"b\\n"}'],
+    ['V13="one\\ntwo"', 'one\ntwo'],
+    ['export V14=1', '1'],
+    ['V15 = 1', '1'],
+    ['V16=1 # a comment', '1'],
+    ['V17="1 # none"', '1 # none'],
+    ['V18=', ''],
+    ['V19="one\ntwo"', 'one\ntwo'],
+  ]
+  const wanted = Object.fromEntries(lines.map(([, value], at) => [`V${at + 1}`, value]))
+  const api = await serve({
+    'GET /api/apps/shop/env': () => ({
+      body: { items: [{ name: 'V1', secret: false, value: 'x', updatedAt: 'then' }] },
+    }),
+    'PUT /api/apps/shop/env': () => ({ body: { items: [] } }),
+  })
+  const folder = await temporaryFolder()
+  const text = `# all of it\n${lines.map(([line]) => line).join('\n')}\n`
+  for (const [name, content] of Object.entries({
+    plain: text,
+    mark: `\ufeff${text}`,
+    windows: text.replaceAll('\n', '\r\n'),
+  })) {
+    const file = join(folder, name)
+    await writeFile(file, content)
+    const shown = JSON.parse((await rivetr(api, 'env', 'import', 'shop', file, '--json')).stdout)
+    assert.deepEqual(
+      Object.fromEntries(
+        shown.changes.map((each: { name: string; value: string }) => [each.name, each.value]),
+      ),
+      wanted,
+      name,
+    )
+    assert.deepEqual([shown.changes[0].is, shown.changes[1].is], ['the same', 'new'])
+  }
+  assert.ok(api.requests.every(({ path, body }) => path === '/api/apps/shop/env' && body === undefined))
+  const file = join(folder, 'plain')
+  assert.doesNotMatch((await rivetr(api, 'env', 'import', 'shop', file, '--secret')).stdout, /self/)
+  await rivetr(api, 'env', 'import', 'shop', file, '--secret', '--yes')
+  const { set } = (api.requests.at(-1)?.body ?? {}) as { set: Record<string, unknown> }
+  assert.deepEqual(set.V12, { value: '{"a":"b\\n"}', secret: true })
+  await writeFile(file, new Uint8Array([0x41, 0x3d, 0xff]))
+  assert.equal((await rivetr(api, 'env', 'import', 'shop', file)).exitCode, 2)
+  await writeFile(file, '# nothing\n')
+  assert.equal((await rivetr(api, 'env', 'import', 'shop', file)).exitCode, 2)
+})
+
+test('known-hosts trust pins nothing before a person has named the fingerprint', async () => {
+  const shown = { host: 'git.test', port: 2222, key: 'ssh-ed25519 AAAA', fingerprint: 'SHA256:abc' }
+  const api = await serve({
+    'POST /api/known-hosts/scan': () => ({ body: { items: [shown] } }),
+    'POST /api/known-hosts': () => ({ status: 201, body: { ...shown, id: 'h1' } }),
+  })
+  const trust = (...more: string[]) =>
+    rivetr(api, 'known-hosts', 'trust', 'git.test', '--port', '2222', ...more)
+  assert.match((await trust()).stdout, /git\.test:2222 +ssh-ed25519 +SHA256:abc/)
+  assert.equal((await trust('--fingerprint', 'SHA256:other')).exitCode, 2)
+  assert.deepEqual(
+    api.requests.map(({ path }) => path),
+    ['/api/known-hosts/scan', '/api/known-hosts/scan'],
+  )
+  assert.match((await trust('--fingerprint', 'SHA256:abc')).stdout, /pinned SHA256:abc/)
+  assert.deepEqual(api.requests.at(-1)?.body, { host: 'git.test', port: 2222, key: 'ssh-ed25519 AAAA' })
+})
+
+test('apps update changes the deploy key or takes it away, and keeps the rest of the source', async () => {
+  const source = { ...shop.source, directory: 'api', deployKey: 'old' }
+  const api = await serve({
+    'GET /api/apps/shop': () => ({ body: { ...shop, source } }),
+    'PUT /api/apps/shop': () => ({ body: shop }),
+  })
+  await rivetr(api, 'apps', 'update', 'shop', '--deploy-key', 'new')
+  assert.deepEqual(api.requests.at(-1)?.body, { source: { ...source, deployKey: 'new' } })
+  await rivetr(api, 'apps', 'update', 'shop', '--no-deploy-key')
+  assert.deepEqual(api.requests.at(-1)?.body, { source: { ...shop.source, directory: 'api' } })
+})
+
+test('commit-status takes the token from standard input, and shows what the git host was told', async () => {
+  const connection = { kind: 'gitea', apiUrl: 'https://git.test/api/v1', since: 'then' }
+  const common = { deployment: 'd1', description: 'live as v3', failures: 0 }
+  const items = [
+    { ...common, commit: 'c'.repeat(40), wanted: 'success', sent: 'success', state: 'sent' },
+    { ...common, commit: 'b'.repeat(40), wanted: 'failure', state: 'given-up', fault: '401: no' },
+  ]
+  let set = false
+  const api = await serve({
+    'GET /api/apps/shop/commit-status?limit=20': () => ({
+      body: set ? { items, connection } : { items: [] },
+    }),
+    'PUT /api/apps/shop/commit-status': () => {
+      set = true
+      return { body: connection }
+    },
+    'DELETE /api/apps/shop/commit-status': () => ({ status: 204 }),
+  })
+  assert.match((await rivetr(api, 'commit-status', 'show', 'shop')).stdout, /no git host is told/)
+  const empty = await rivetr(api, 'commit-status', 'set', 'shop')
+  assert.deepEqual([empty.exitCode, /standard input/.test(empty.stderr)], [2, true])
+  const words = ['commit-status', 'set', 'shop', '--kind', 'gitea']
+  const made = await rivetr({ ...api, stdin: 't0ken\n' }, ...words)
+  assert.deepEqual(api.requests.at(-1)?.body, { token: 't0ken', kind: 'gitea' })
+  assert.ok(made.exitCode === 0 && !made.stdout.includes('t0ken'))
+  assert.equal(
+    (await rivetr(api, 'commit-status', 'show', 'shop')).stdout,
+    [
+      'gitea at https://git.test/api/v1 is told since then',
+      'COMMIT      WANTED   TOLD     STATE     DEPLOYMENT  WHAT IS WRONG',
+      'cccccccccc  success  success  sent      d1',
+      'bbbbbbbbbb  failure           given-up  d1          401: no',
+      '',
+    ].join('\n'),
+  )
+  const machines = await rivetr(api, 'commit-status', 'show', 'shop', '--json')
+  assert.deepEqual(JSON.parse(machines.stdout), { items, connection })
+  assert.equal((await rivetr(api, 'commit-status', 'remove', 'shop')).exitCode, 0)
+})
+
+test('deliveries says what came, what it did, why not, and what was rejected', async () => {
+  const common = { app: 'a1', provider: 'github', delivery: 'g1', repeats: 0, receivedAt: 'then' }
+  const items = [
+    {
+      ...common,
+      id: '2',
+      event: 'push',
+      ref: 'refs/heads/main',
+      commit: 'c'.repeat(40),
+      outcome: 'queued',
+      deployment: 'd1',
+    },
+    { ...common, id: '1', event: 'ping', outcome: 'ping', reason: 'the webhook works' },
+  ]
+  const rejected = { count: 2, lastReason: 'gitlab: no', lastAt: 'now', providers: { gitlab: 2 } }
+  const api = await serve({
+    'GET /api/apps': () => ({ body: { items: [shop] } }),
+    'GET /api/apps/shop/deliveries?limit=20': () => ({ body: { items, rejected } }),
+    'GET /api/deliveries?limit=5': () => ({ body: { items, rejected: { count: 0, providers: {} } } }),
+    'GET /api/deliveries?limit=6': () => ({ body: { items: [], rejected: { count: 0, providers: {} } } }),
+  })
+  assert.equal(
+    (await rivetr(api, 'deliveries', 'shop')).stdout,
+    [
+      'RECEIVED  FROM    EVENT  REF              COMMIT      OUTCOME  WHAT IT DID',
+      'then      github  push   refs/heads/main  cccccccccc  queued   d1',
+      'then      github  ping                                ping     the webhook works',
+      'rejected since Rivetr started: 2; the last at now: gitlab: no',
+      '',
+    ].join('\n'),
+  )
+  assert.match(
+    (await rivetr(api, 'deliveries', '-n', '5')).stdout,
+    /^RECEIVED {2}APP .*\nthen {6}shop {2}github/,
+  )
+  assert.equal((await rivetr(api, 'deliveries', '-n', '6')).stdout, 'no deliveries yet\n')
+  const machines = await rivetr(api, 'deliveries', 'shop', '--json')
+  assert.deepEqual(JSON.parse(machines.stdout), { items, rejected })
+  const help = await rivetr(api, 'deliveries', '--help')
+  assert.deepEqual([help.exitCode, /rivetr deliveries shop/.test(help.stdout)], [0, true])
+})
+
 function deployment(state: string, more: Record<string, unknown> = {}): Record<string, unknown> {
   return {
     id: 'd1',
@@ -292,7 +586,7 @@ function deployment(state: string, more: Record<string, unknown> = {}): Record<s
 interface Api {
   readonly env: { RIVETR_DATA_DIR: string }
   readonly url: string
-  readonly requests: { body: unknown; authorization: string | undefined }[]
+  readonly requests: { path: string; body: unknown; authorization: string | undefined }[]
   close(): void
 }
 
@@ -311,7 +605,7 @@ async function serve(answers: Record<string, Answer>): Promise<Api> {
         return void response
           .writeHead(501)
           .end(JSON.stringify({ error: { code: 'unexpected', message: line } }))
-      requests.push({ body, authorization: request.headers.authorization })
+      requests.push({ path: request.url ?? '', body, authorization: request.headers.authorization })
       const { status = 200, body: data, events } = answer(body)
       response.writeHead(status, {
         'content-type': events ? 'text/event-stream' : 'application/json',

@@ -4,9 +4,12 @@ import type { Surroundings } from './run.ts'
 import { openSession, type Session } from './session.ts'
 import { addApps } from './words/apps.ts'
 import { examples } from './words/argument.ts'
+import { addCertificates } from './words/certificates.ts'
 import { addDeployments } from './words/deployments.ts'
 import { addKeys } from './words/keys.ts'
 import { addSettings } from './words/settings.ts'
+import { addSsh } from './words/ssh.ts'
+import { addTraffic } from './words/traffic.ts'
 
 type Work<Args extends unknown[]> = (session: Session, ...args: Args) => Promise<number> | Promise<void>
 
@@ -91,6 +94,9 @@ export function program(
   addApps(rivetr, asking)
   addDeployments(rivetr, asking)
   addSettings(rivetr, asking)
+  addTraffic(rivetr, asking)
+  addCertificates(rivetr, asking)
   addKeys(rivetr, asking)
+  addSsh(rivetr, asking)
   return rivetr
 }

@@ -1,5 +1,7 @@
 import { request } from 'node:http'
 import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import type { Fetch } from '@rivetr/sdk/client'
 
 /** `fetch` over a unix socket, which Node's own cannot. The host of the address means nothing there. */
@@ -9,6 +11,8 @@ export function socketFetch(socketPath: string): Fetch {
     return new Promise((resolve, reject) => {
       const options = {
         socketPath,
+        // A connection of its own: one that is kept may be closed by the other side at the moment it is used again.
+        agent: false,
         method,
         path: pathname + search,
         headers: headers as Record<string, string>,
@@ -21,7 +25,9 @@ export function socketFetch(socketPath: string): Fetch {
         resolve(new Response(stream, { status }))
       })
       outgoing.on('error', reject)
-      outgoing.end(body as string | null)
+      if (body instanceof ReadableStream)
+        pipeline(Readable.fromWeb(body as NodeReadableStream), outgoing).catch(reject)
+      else outgoing.end(body as string | null)
     })
   }
 }

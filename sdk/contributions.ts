@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Access, Principal } from './access.ts'
+import type { EdgeConfig } from './edge/index.ts'
 
 type Shape = z.ZodType
 type Out<T extends Shape | undefined> = T extends Shape ? z.output<T> : undefined
@@ -17,6 +18,8 @@ export interface RouteRequest<
   readonly body: Out<Body>
   /** The bytes as received, for routes with `rawBody`. */
   readonly rawBody: Uint8Array
+  /** The bytes as they come, for routes with `bodyStream`; empty for others. Throws `too_large` past the limit. */
+  readonly bodyStream: AsyncIterable<Uint8Array>
   /** Lower-case names; repeated headers as a list. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly cookies: Readonly<Record<string, string>>
@@ -64,6 +67,8 @@ interface RouteTerms<
   body?: Body
   /** Takes any body as bytes; no other body shape then. */
   rawBody?: { limitBytes: number }
+  /** The same as a stream, for bodies that do not belong into memory. What the handler leaves is not read. */
+  bodyStream?: { limitBytes: number }
   /** Shape of the answer, or of one item of a stream. */
   returns: Returns
   /** Default 200. */
@@ -121,4 +126,15 @@ export interface PageContribution {
 /** A small panel on the dashboard's home or an app's page. */
 export interface WidgetContribution extends PageContribution {
   place: 'home' | 'app'
+}
+
+/** A plugin's module for the edges, as its manifest names it. */
+export interface EdgeContribution {
+  readonly plugin: string
+  /** Of the plugin. */
+  readonly version: string
+  /** Absolute path. */
+  readonly file: string
+  /** What its taps get: plain data. */
+  readonly config: EdgeConfig
 }

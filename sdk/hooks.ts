@@ -15,7 +15,7 @@ import type {
   HealthChangedPayload,
   HealthCheckPayload,
   HealthVeto,
-  PushEvent,
+  PushReceivedPayload,
   StateChangedPayload,
 } from './payloads.ts'
 import type { TableRoute } from './providers/traffic.ts'
@@ -127,8 +127,8 @@ export const hooks = Object.freeze({
   preAppDelete: gate<AppEvent>({ scripts: 'admin', limitMs: 'step' }),
   appDeleted: notice<AppEvent>({ scripts: 'app' }),
 
-  /** A verified push that matches an app, per app. */
-  pushReceived: skippingGate<{ readonly event: PushEvent; readonly app: App }>({ scripts: 'app' }),
+  /** A push that would deploy an app, per app: a verified one of a webhook, or one that was found by comparing heads. */
+  pushReceived: skippingGate<PushReceivedPayload>({ scripts: 'app' }),
 
   /** Leaving the queue. */
   preDeploy: waitingGate<DeployPayload>({ scripts: 'app' }),

@@ -23,6 +23,7 @@ export const manifestSchema = z.strictObject({
   /** Prefixes of the REST routes that it contributes; a stranger's default is `/api/x/<name>`. */
   routes: z.array(z.string().startsWith('/')).default([]),
   commands: z.array(z.string()).default([]),
+  /** Path of the module with its taps in the edges (`sdk/edge`), from its folder. */
   edge: z.string().nullable().default(null),
 })
 export type Manifest = z.output<typeof manifestSchema>

@@ -47,8 +47,16 @@ export interface AppEvent {
   readonly by: Principal
 }
 
-/** A push, as a webhook told of it. */
+/** A push to a branch, as a webhook told of it. */
 export type PushEvent = Extract<WebhookEvent, { kind: 'push' }>
+
+/** Payload of `pushReceived`: a push to the branch of an app that deploys by itself. */
+export interface PushReceivedPayload {
+  readonly event: PushEvent
+  readonly app: App
+  /** The id that the git host gave the delivery; absent where the push was found by comparing heads. */
+  readonly delivery?: string | undefined
+}
 
 /** Environment by name; `secret` values are masked in logs and never shown again. */
 export type Env = Readonly<Record<string, { readonly value: string; readonly secret: boolean }>>

@@ -1,6 +1,7 @@
 import type { EntitySchema } from '@mikro-orm/core'
 import type { z } from 'zod'
 import type { AnyRoute, PageContribution, WidgetContribution } from './contributions.ts'
+import type { EdgeConfig } from './edge/index.ts'
 import type { HookName, Tap } from './hooks.ts'
 import type { Logger } from './log.ts'
 import type { Metrics } from './providers/metrics.ts'
@@ -60,6 +61,8 @@ export interface PluginDefinition<Schema extends z.ZodObject> {
   /** Tables are prefixed with `<name>__` (hyphens as underscores). */
   readonly entities?: readonly EntitySchema[]
   readonly migrations?: readonly Migration[]
+  /** What of its configuration the taps of its edge module get: plain data, never a secret. Absent: nothing. */
+  edgeConfig?(config: z.output<Schema>): EdgeConfig
   /** Registers; touches nothing of the world that takes long. */
   setup(ctx: PluginContext<z.output<Schema>>): void | Promise<void>
   /** After every plugin was set up: listens, connects, begins. */

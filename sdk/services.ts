@@ -1,10 +1,11 @@
 import type { EntityManager } from '@mikro-orm/core'
 import type { Principal } from './access.ts'
-import type { AnyRoute, PageContribution, WidgetContribution } from './contributions.ts'
+import type { AnyRoute, EdgeContribution, PageContribution, WidgetContribution } from './contributions.ts'
 import type { LogLine } from './log.ts'
 import type { App, AppChange, AppDraft, EnvChange, EnvEntry, RouteSettings } from './model/app.ts'
 import type { Deployment, Release, TriggerKind } from './model/deployment.ts'
 import type { Page, PageQuery } from './model/page.ts'
+import type { TrafficChange, TrafficView } from './model/route.ts'
 import { token } from './token.ts'
 
 /**
@@ -16,6 +17,11 @@ export interface Apps {
   get(principal: Principal, app: string): Promise<App>
   create(principal: Principal, draft: AppDraft): Promise<App>
   update(principal: Principal, app: string, change: AppChange): Promise<App>
+  /**
+   * Ends its replicas and whatever would bring new ones, until somebody starts or deploys it; also over restarts. Its routes
+   * stay and answer 503. Resolves when no edge sends it requests; what is under way ends in the background. Idempotent.
+   */
+  stop(principal: Principal, app: string): Promise<App>
   /** Takes its routes away, stops its replicas and removes everything that Rivetr made for it. */
   remove(principal: Principal, app: string): Promise<void>
   env(principal: Principal, app: string): Promise<EnvEntry[]>
@@ -41,6 +47,10 @@ export interface Deployments {
   get(principal: Principal, id: string): Promise<Deployment>
   /** Queues a deployment of the release of this one. `conflict`: it has none, it is live already, or its image is gone. */
   rollback(principal: Principal, id: string, requestId?: string): Promise<Deployment>
+  /** Queues a new release of what is live, with the env as it is now. `conflict`: nothing is, or the app is stopped. */
+  restart(principal: Principal, app: string, requestId?: string): Promise<Deployment>
+  /** The same for an app that was stopped. `conflict`: it was not, or has no release. */
+  start(principal: Principal, app: string, requestId?: string): Promise<Deployment>
   /** Stops the work itself. Idempotent; `conflict` past the commit point. Resolves when the deployment is final. */
   cancel(principal: Principal, id: string): Promise<Deployment>
   /** Lets a waiting deployment pass. */
@@ -54,11 +64,27 @@ export interface Releases {
 }
 export const Releases = token<Releases>('releases')
 
-/** Under which hosts and paths an app answers. */
+/** Under which hosts and paths an app answers, and whether it does now. */
 export interface Routes {
   list(principal: Principal, app: string): Promise<RouteSettings[]>
   /** `conflict` when another app has the same host and path. Resolves when the edges have it. */
   replace(principal: Principal, app: string, routes: readonly RouteSettings[]): Promise<RouteSettings[]>
+  /** What all routes of the app do: maintenance, pages for errors, a pause. */
+  traffic(principal: Principal, app: string): Promise<TrafficView>
+  /** Resolves when the edges have it. */
+  changeTraffic(principal: Principal, app: string, change: TrafficChange): Promise<TrafficView>
+  /**
+   * From the moment it resolves, new requests of the app wait at the edges, until `resume` or the end of the limit.
+   * A switch of releases meanwhile goes on waiting.
+   */
+  pause(principal: Principal, app: string, limitMs: number): Promise<TrafficView>
+  /** Lets them go. Idempotent. */
+  resume(principal: Principal, app: string): Promise<TrafficView>
+  /**
+   * Computes the table anew, for providers and taps that have something new for it. Resolves when every edge has it;
+   * calls that come meanwhile share the next table. Errors: those of `Traffic.apply`.
+   */
+  publish(): Promise<void>
 }
 export const Routes = token<Routes>('routes')
 
@@ -68,6 +94,8 @@ export interface LogQuery {
   readonly after?: number | undefined
   /** Only so many of the last lines. */
   readonly tail?: number | undefined
+  /** Only lines of this time and later: ISO 8601. */
+  readonly since?: string | undefined
   /** Go on until the log is complete (a deployment's end) or the signal aborts. */
   readonly follow?: boolean | undefined
   readonly replica?: string | undefined
@@ -178,6 +206,8 @@ export interface Contributions {
   readonly routes: readonly { readonly plugin: string; readonly route: AnyRoute }[]
   readonly pages: readonly { readonly plugin: string; readonly page: PageContribution }[]
   readonly widgets: readonly { readonly plugin: string; readonly widget: WidgetContribution }[]
+  /** Modules whose taps run in the edges (`sdk/edge`). */
+  readonly edges: readonly EdgeContribution[]
   /** Calls `run` after every change. The returned function takes it back. */
   onChange(run: () => void): () => void
 }

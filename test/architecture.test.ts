@@ -72,7 +72,7 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
   ],
   ['kernel/host/boot.test.ts', `import { createServer } from 'node:net'`],
   ['plugins/git/source.test.ts', `import { fake } from '@rivetr/testing'`],
-  ['plugins/runtime-docker/runtime.ts', `import { engine } from '@rivetr/engine-api'; import 'node:http'`],
+  ['plugins/runtime-docker/index.ts', `import { engine } from '@rivetr/engine-api'; import 'node:http'`],
   ['plugins/api/routes/apps.ts', `import { apps } from '../apps.ts'`],
   ['plugins/api/jobs.ts', `import { systemPrincipal } from '@rivetr/sdk'`],
   ['cli/commands/serve.ts', `import { boot } from '@rivetr/kernel'`],

@@ -7,23 +7,40 @@ import { routeOf } from './routes.ts'
 export interface CreateOptions {
   source: string
   branch?: string
+  deployKey?: string
   directory?: string
   runtime?: string
   builder?: string
   dockerfile?: string
+  target?: string
   port?: string
   route?: string[]
   healthPath?: string
+  autoDeploy?: OnOff
+  watch?: string[]
 }
+
+export interface UpdateOptions {
+  name?: string
+  source?: string
+  branch?: string
+  /** False takes it away. */
+  deployKey?: string | false
+  autoDeploy?: OnOff
+  watch?: string[]
+  watchAll?: boolean
+}
+
+type OnOff = 'on' | 'off'
 
 export async function listApps({ client, output }: Session): Promise<void> {
   const items = await everyPage((query) => client.apps.list(query))
-  const rows = items.map((app) => [app.name, app.runtime, liveOf(app), routesOf(app)])
+  const rows = items.map((app) => [app.name, app.state, app.runtime, liveOf(app), routesOf(app)])
   output.result(
     { items },
     items.length === 0
       ? 'no apps yet; "rivetr apps create --help" shows how'
-      : table(['APP', 'RUNTIME', 'LIVE', 'ROUTES'], rows),
+      : table(['APP', 'STATE', 'RUNTIME', 'LIVE', 'ROUTES'], rows),
   )
 }
 
@@ -37,19 +54,72 @@ export async function createApp(
   name: string,
   options: CreateOptions,
 ): Promise<void> {
-  const { source, branch, directory, runtime, builder, dockerfile, port, route, healthPath } = options
+  const { source, branch, deployKey, directory, autoDeploy, watch } = options
+  const { runtime, builder, dockerfile, target, port, route, healthPath } = options
   const app = await client.apps.create({
     name,
-    source: { url: source, ...(branch && { branch }), ...(directory && { directory }) },
+    source: {
+      ...sourceOf(source),
+      ...(branch && { branch }),
+      ...(deployKey && { deployKey }),
+      ...(directory && { directory }),
+    },
     ...(runtime && { runtime }),
-    ...((builder || dockerfile) && {
-      builder: { ...(builder && { kind: builder }), ...(dockerfile && { dockerfile }) },
+    ...((builder || dockerfile || target) && {
+      builder: {
+        ...(builder && { kind: builder }),
+        ...(dockerfile && { dockerfile }),
+        ...(target && { target }),
+      },
     }),
     ...(port && { port: Number(port) }),
     ...(route && { routes: route.map(routeOf) }),
     ...(healthPath && { health: { kind: 'http', path: healthPath } }),
+    ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
+    ...(watch && { watchPaths: watch }),
   })
   output.result(app, `${describe(app)}\n\ncreated; "rivetr deploy ${app.name}" deploys it`)
+}
+
+/** What was not said stays as it is. */
+export async function updateApp(
+  { client, output }: Session,
+  name: string,
+  options: UpdateOptions,
+): Promise<void> {
+  if (Object.keys(options).length === 0)
+    throw new UsageError('nothing to change was said; "rivetr apps update --help" lists what there is')
+  const { name: renamed, source, branch, deployKey, autoDeploy, watch, watchAll } = options
+  const moved = source || branch || deployKey !== undefined
+  const app = await client.apps.update(name, {
+    ...(renamed && { name: renamed }),
+    ...(moved && { source: movedSource((await client.apps.get(name)).source, options) }),
+    ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
+    ...((watch || watchAll) && { watchPaths: watchAll ? [] : watch }),
+  })
+  output.result(app, describe(app))
+}
+
+/** The kind is seen from the scheme: all that is no upload is git's. */
+function sourceOf(url: string): { kind: string; url: string } {
+  return { kind: url.startsWith('upload:') ? 'upload' : 'git', url }
+}
+
+function movedSource(
+  { deployKey: before, ...rest }: App['source'],
+  { source, branch, deployKey = before }: UpdateOptions,
+): App['source'] {
+  return {
+    ...rest,
+    ...(source && sourceOf(source)),
+    ...(branch && { branch }),
+    ...(deployKey && { deployKey }),
+  }
+}
+
+export async function stopApp({ client, output }: Session, name: string): Promise<void> {
+  const app = await client.apps.stop(name)
+  output.result(app, `stopped ${app.name}; "rivetr apps start ${app.name}" brings it back`)
 }
 
 export async function deleteApp(
@@ -70,12 +140,19 @@ function describe(app: App): string {
       'source',
       `${source.kind} ${source.url}, branch ${source.branch}${source.directory ? `, folder ${source.directory}` : ''}`,
     ],
-    ['runtime', app.runtime],
+    ['state', app.stateReason === undefined ? app.state : `${app.state}: ${app.stateReason}`],
+    ['runtime', app.runtimeReason === undefined ? app.runtime : `${app.runtime}, for ${app.runtimeReason}`],
     ['live', liveOf(app)],
+    ['pushes', pushesOf(app)],
     ['routes', routesOf(app)],
     ['changed', app.updatedAt],
   ]
   return rows.map(([name = '', value]) => `${name.padEnd(9)}${value}`).join('\n')
+}
+
+function pushesOf({ autoDeploy, watchPaths }: App): string {
+  if (!autoDeploy) return 'deploy nothing by themselves'
+  return watchPaths.length === 0 ? 'deploy' : `deploy when they change ${watchPaths.join(' ')}`
 }
 
 function liveOf({ live, restartNeeded }: App): string {

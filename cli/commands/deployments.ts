@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Deployment, DeploymentState, LogLine } from '@rivetr/sdk'
 import { ApiError, type Client } from '@rivetr/sdk/client'
+import { archiveOf } from '../archive.ts'
 import { table, UsageError } from '../output.ts'
 import { everyPage } from '../pages.ts'
 import type { Session } from '../session.ts'
@@ -20,9 +21,16 @@ export interface FollowOptions {
 export async function deploy(
   session: Session,
   app: string,
-  options: FollowOptions & { commit?: string },
+  options: FollowOptions & { commit?: string; from?: string; message?: string },
 ): Promise<number> {
-  const deployment = await session.client.apps.deploy(app, { commit: options.commit })
+  const { commit, from, message } = options
+  if (from === undefined && message !== undefined) throw new UsageError('--message goes with --from')
+  if (from !== undefined && commit !== undefined)
+    throw new UsageError('--from and --commit exclude each other')
+  const deployment =
+    from === undefined
+      ? await session.client.apps.deploy(app, { commit })
+      : await session.client.apps.upload(app, await archiveOf(from), { message })
   return conclude(session, deployment, options)
 }
 
@@ -34,6 +42,16 @@ export async function rollback(
 ): Promise<number> {
   const target = await findServed(session.client, app, options.to)
   return conclude(session, await session.client.deployments.rollback(target.id), options)
+}
+
+/** Deploys what is live anew, with the env as it is now. */
+export async function restart(session: Session, app: string, options: FollowOptions): Promise<number> {
+  return conclude(session, await session.client.apps.restart(app), options)
+}
+
+/** Brings an app back that was stopped. */
+export async function start(session: Session, app: string, options: FollowOptions): Promise<number> {
+  return conclude(session, await session.client.apps.start(app), options)
 }
 
 export async function cancel({ client, output }: Session, id: string): Promise<void> {

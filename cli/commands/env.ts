@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises'
+import { parseEnv } from 'node:util'
 import type { EnvEntry } from '@rivetr/sdk'
+import { readAll } from '../input.ts'
 import { table, UsageError } from '../output.ts'
 import type { Session } from '../session.ts'
 
@@ -12,7 +15,7 @@ export async function setEnv(
   { client, output, stdin }: Session,
   app: string,
   pairs: readonly string[],
-  { secret = false }: { secret?: boolean },
+  { secret = false, revokeEarlier }: { secret?: boolean; revokeEarlier?: boolean },
 ): Promise<void> {
   const set: Record<string, { value: string; secret: boolean }> = {}
   for (const pair of pairs) {
@@ -21,8 +24,51 @@ export async function setEnv(
     const value = pair.slice(border + 1)
     set[pair.slice(0, border)] = { value: value === '-' ? await readAll(stdin) : value, secret }
   }
+  const { items } = await client.apps.changeEnv(app, { set, ...(revokeEarlier && { revokeEarlier }) })
+  output.result({ items }, `${textOf(app, items)}\n\nthe next deployment of ${app} brings this`)
+}
+
+/** What a .env file would set, beside what there is; with `--yes` it is set, and names that the file has not stay. */
+export async function importEnv(
+  { client, output }: Session,
+  app: string,
+  file: string,
+  { secret = false, yes = false }: { secret?: boolean; yes?: boolean },
+): Promise<void> {
+  const values = readEnvFile(file, await readFile(file))
+  const there = new Map((await client.apps.env(app)).items.map((entry) => [entry.name, entry]))
+  const changes = Object.entries(values).map(([name, value]) => ({
+    name,
+    ...(secret ? {} : { value }),
+    is: changeOf(there.get(name), value, secret),
+  }))
+  if (!yes) {
+    const rows = changes.map(({ name, value, is }) => [name, is, secret ? '(secret)' : JSON.stringify(value)])
+    output.result({ changes }, table(['NAME', 'IS', 'VALUE'], rows))
+    if (!output.json) output.hint('nothing is set yet; add --yes to set these')
+    return
+  }
+  const set = Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { value, secret }]))
   const { items } = await client.apps.changeEnv(app, { set })
   output.result({ items }, `${textOf(app, items)}\n\nthe next deployment of ${app} brings this`)
+}
+
+function changeOf(before: EnvEntry | undefined, value: string, secret: boolean): string {
+  if (before === undefined) return 'new'
+  return !secret && !before.secret && before.value === value ? 'the same' : 'changed'
+}
+
+/** By the grammar of Node's own `--env-file` (https://nodejs.org/api/environment_variables.html#dotenv). */
+function readEnvFile(file: string, bytes: Uint8Array): Record<string, string> {
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes) // which takes a byte order mark off
+  } catch {
+    throw new UsageError(`${file} is not in UTF-8`)
+  }
+  const values = parseEnv(text.replaceAll('\r\n', '\n')) as Record<string, string>
+  if (Object.keys(values).length === 0) throw new UsageError(`${file} sets no variable`)
+  return values
 }
 
 export async function unsetEnv(
@@ -40,13 +86,4 @@ function textOf(app: string, items: readonly EnvEntry[]): string {
     ['NAME', 'VALUE', 'CHANGED'],
     items.map(({ name, value, updatedAt }) => [name, value ?? '(secret)', updatedAt]),
   )
-}
-
-/** Without the line end that an editor or `echo` puts last. */
-async function readAll(stdin: AsyncIterable<Uint8Array | string>): Promise<string> {
-  const chunks: Uint8Array[] = []
-  for await (const chunk of stdin) chunks.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
-  return Buffer.concat(chunks)
-    .toString('utf8')
-    .replace(/\r?\n$/, '')
 }

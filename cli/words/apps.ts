@@ -1,10 +1,12 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { Asking } from '../program.ts'
 import { collect, examples, wholeNumber } from './argument.ts'
 
 export function addApps(rivetr: Command, asking: Asking): void {
   const module = () => import('../commands/apps.ts')
-  const apps = rivetr.command('apps').description('apps: list, show, create, delete')
+  const apps = rivetr
+    .command('apps')
+    .description('apps: list, show, create, update, stop, start, restart, delete')
   apps
     .command('list')
     .description('all apps')
@@ -16,15 +18,22 @@ export function addApps(rivetr: Command, asking: Asking): void {
   apps
     .command('create <name>')
     .description('create an app; its first deployment is another command')
-    .requiredOption('--source <url>', 'the git repository')
+    .requiredOption(
+      '--source <url>',
+      'the git repository, or upload:NAME for what "rivetr deploy --from" sends',
+    )
     .option('--branch <name>', 'which branch is deployed (main)')
+    .option('--deploy-key <name>', 'with which a private repository is read over ssh')
     .option('--directory <path>', 'the folder of the app in the repository')
-    .option('--runtime <name>', 'docker or native; default: the best that there is')
+    .option('--runtime <name>', 'docker, podman or native; default: the best that is there and can do it')
     .option('--builder <name>', 'dockerfile or procfile; default: what fits the repository')
     .option('--dockerfile <path>', 'when it has another name')
+    .option('--target <stage>', 'the stage of the Dockerfile at which the image ends')
     .option('--port <number>', 'on which the app listens', wholeNumber)
     .option('--route <host[/path]>', 'under which it answers; may be repeated', collect)
     .option('--health-path <path>', 'must answer with 2xx or 3xx before traffic is switched')
+    .addOption(autoDeploy())
+    .option('--watch <pattern>', watch, collect)
     .addHelpText('after', () =>
       examples([
         'rivetr apps create shop --source https://git.example.com/shop.git --route shop.example.com',
@@ -33,8 +42,48 @@ export function addApps(rivetr: Command, asking: Asking): void {
     )
     .action(asking(async () => (await module()).createApp))
   apps
+    .command('update <app>')
+    .description('change what was said; the rest stays')
+    .option('--name <name>', 'how it is called from now on; what runs, goes on running')
+    .option('--source <url>', 'where the repository is now')
+    .option('--branch <name>', 'which branch is deployed')
+    .option('--deploy-key <name>', 'with which a private repository is read over ssh')
+    .option('--no-deploy-key', 'without one from now on')
+    .addOption(autoDeploy())
+    .option('--watch <pattern>', watch, collect)
+    .option('--watch-all', 'every push deploys again, whatever it changes')
+    .addHelpText('after', () =>
+      examples([
+        'rivetr apps update shop --auto-deploy off',
+        'rivetr apps update shop --name store',
+        "rivetr apps update web --watch 'apps/web/**' --watch '!**/*.md'",
+      ]),
+    )
+    .action(asking(async () => (await module()).updateApp))
+  apps
+    .command('stop <app>')
+    .description(
+      'end its replicas; it stays stopped, over restarts of the machine too, until it is started or deployed',
+    )
+    .action(asking(async () => (await module()).stopApp))
+  for (const [verb, what] of [
+    ['start', 'bring an app back that was stopped, with the env as it is now'],
+    ['restart', 'deploy the live release again, with the env as it is now'],
+  ] as const)
+    apps
+      .command(`${verb} <app>`)
+      .description(`${what}, and follow until it is live`)
+      .option('--no-follow', 'return as soon as it is queued')
+      .action(asking(async () => (await import('../commands/deployments.ts'))[verb]))
+  apps
     .command('delete <app>')
     .description('stop an app and remove everything that was made for it')
     .option('--yes', 'really')
     .action(asking(async () => (await module()).deleteApp))
+}
+
+const watch = 'of these paths a push must change one, e.g. apps/web/** or !docs/**; may be repeated'
+
+function autoDeploy(): Option {
+  return new Option('--auto-deploy <on|off>', 'whether a push deploys by itself (on)').choices(['on', 'off'])
 }

@@ -8,8 +8,19 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
     .command('deploy <app>')
     .description('deploy the head of the branch and follow until it is live; exits with 1 when it fails')
     .option('--commit <id>', 'a whole commit id instead')
+    .option(
+      '--from <path>',
+      'upload this folder, or a tar, tar.gz or zip, for an app whose source is upload:NAME',
+    )
+    .option('-m, --message <text>', 'what the upload is')
     .option('--no-follow', 'return as soon as it is queued')
-    .addHelpText('after', () => examples(['rivetr deploy shop', 'rivetr deploy shop --no-follow --json']))
+    .addHelpText('after', () =>
+      examples([
+        'rivetr deploy shop',
+        'rivetr deploy shop --no-follow --json',
+        'rivetr deploy shop --from .',
+      ]),
+    )
     .action(asking(async () => (await module()).deploy))
   rivetr
     .command('deployments <app>')
@@ -35,8 +46,11 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
     .command('logs <app>')
     .description('what the replicas of an app print')
     .option('-f, --follow', 'go on')
-    .option('-n, --lines <number>', 'how many of the last lines', wholeNumber, '100')
+    .option('-n, --tail <number>', 'how many of the last lines; 100, or with --since all', wholeNumber)
+    .option('--since <time>', 'lines of the last 10m, 2h or 3d, or since a time such as 2027-01-31T12:00:00Z')
     .option('--replica <id>', 'of one replica only')
-    .addHelpText('after', () => examples(['rivetr logs shop -f', 'rivetr logs shop -n 20 --json']))
+    .addHelpText('after', () =>
+      examples(['rivetr logs shop -f', 'rivetr logs shop -n 20 --json', 'rivetr logs shop --since 10m']),
+    )
     .action(asking(async () => (await import('../commands/logs.ts')).showLogs))
 }

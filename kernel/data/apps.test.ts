@@ -43,6 +43,27 @@ test('a route that another app has is a conflict, and nothing of the app is left
   await stage.apps.create(tester, draft('other', { routes: [{ host: 'shop.test', path: '/api' }] }))
 })
 
+test('a renamed app goes on as it was, its old name is free, and a name that is taken is a conflict', async () => {
+  await using stage = await createDeployStage()
+  const { id } = await stage.createApp()
+  await stage.deploy('shop')
+  const before = stage.fakes.runtime.calls.length
+  const renamed = await stage.apps.update(tester, 'shop', appChange.parse({ name: 'store' }))
+  assert.equal(renamed.id, id)
+  assert.equal(renamed.live?.release, 1)
+  assert.equal(stage.fakes.runtime.calls.length, before)
+  assert.deepEqual((await stage.apps.get(tester, 'store')).routes, [{ host: 'shop.test', path: '/' }])
+  await assert.rejects(stage.apps.get(tester, 'shop'), { code: 'not_found' })
+  await stage.createApp({ routes: [] })
+  await assert.rejects(stage.apps.update(tester, 'shop', appChange.parse({ name: 'store' })), {
+    code: 'conflict',
+    message: 'an app named "store" is there already',
+  })
+  const next = await stage.deploy('store')
+  assert.equal(next.release, 2)
+  assert.equal(stage.fakes.runtime.runningSpecs.at(-1)?.env.RIVETR_APP, 'store')
+})
+
 test('an update leaves what is absent and clears what is null', async () => {
   await using stage = await createDeployStage()
   await stage.createApp({ port: 8080, releaseCommand: ['migrate'] })
@@ -265,7 +286,7 @@ function everything({ apps, deployments }: DeployStage, who: Principal): (() => 
     () => apps.update(who, 'shop', {}),
     () => apps.remove(who, 'shop'),
     () => apps.env(who, 'shop'),
-    () => apps.changeEnv(who, 'shop', { set: {}, unset: [] }),
+    () => apps.changeEnv(who, 'shop', { set: {}, unset: [], revokeEarlier: false }),
     () => deployments.request(who, 'shop', { kind: 'manual' }),
     () => deployments.list(who, 'shop'),
     () => deployments.get(who, 'x'),
@@ -274,3 +295,23 @@ function everything({ apps, deployments }: DeployStage, who: Principal): (() => 
     () => deployments.promote(who, 'x'),
   ]
 }
+
+test('every push deploys an app by itself until it is told otherwise, and a change of something else leaves that', async () => {
+  await using stage = await createDeployStage()
+  const made = await stage.createApp()
+  assert.deepEqual([made.autoDeploy, made.watchPaths], [true, []])
+  const change = appChange.parse({ autoDeploy: false, watchPaths: ['apps/web/**', '!docs/**'] })
+  await stage.apps.update(tester, 'shop', change)
+  const { autoDeploy, watchPaths } = await stage.apps.update(tester, 'shop', appChange.parse({ port: 80 }))
+  assert.deepEqual([autoDeploy, watchPaths], [false, ['apps/web/**', '!docs/**']])
+  const other = await stage.apps.create(tester, draft('other', { autoDeploy: false, watchPaths: ['*.ts'] }))
+  assert.deepEqual([other.autoDeploy, other.watchPaths], [false, ['*.ts']])
+})
+
+test('C7: a pattern of paths that can never fit is refused', () => {
+  for (const pattern of ['', '/apps/**', '!', '!/x', '!!x', '../x', 'a/../b', 'a\0b']) {
+    assert.equal(appChange.safeParse({ watchPaths: [pattern] }).success, false, JSON.stringify(pattern))
+  }
+  for (const pattern of ['**', '!docs/**', '.github/**', 'a..b', 'Ä/*', 'a b'])
+    assert.ok(appChange.safeParse({ watchPaths: [pattern] }).success, pattern)
+})

@@ -13,16 +13,16 @@ import {
   type PageQuery,
   type Principal,
   RivetrError,
-  type RouteSettings,
   type Rows,
 } from '@rivetr/sdk'
 import type { HookHost } from '../host/hook-host.ts'
 import { assertMay, visibleApps } from './access.ts'
 import { appViews } from './app-view.ts'
 import { type Database, isDuplicate } from './database.ts'
-import { AppRow, RouteRow } from './entities/index.ts'
+import { AppRow } from './entities/index.ts'
 import { changeEnvRows, envEntries } from './env.ts'
 import { pageBy } from './paging.ts'
+import { insertRoutes, routeTaken, storedRoutes } from './routes.ts'
 import type { SecretStore } from './secrets.ts'
 
 type Row = InferEntity<typeof AppRow>
@@ -33,9 +33,11 @@ export interface AppServiceParts {
   readonly hooks: HookHost
   readonly clock: Clock
   /** Checks that what an app names exists, and chooses its runtime. */
-  plan(draft: AppDraft): Promise<{ runtime: string }>
+  plan(draft: AppDraft): Promise<{ runtime: string; reason?: string }>
   /** The table of the edges is to be computed anew. */
   publishRoutes(): Promise<void>
+  /** Ends all that runs for an app, for as long as nobody starts it. */
+  stop(app: App, by: string): Promise<void>
   /** Ends and removes all that runs or is stored for an app; its row is the last to go. */
   removeAll(app: App): Promise<void>
 }
@@ -55,22 +57,49 @@ export class AppService implements Apps {
 
   async get(principal: Principal, app: string): Promise<App> {
     assertMay(principal, 'apps:read')
-    return this.#see(principal, app)
+    return this.see(principal, app)
   }
 
   async create(principal: Principal, draft: AppDraft): Promise<App> {
     assertMay(principal, 'apps:write')
     await this.#validate(draft)
-    const { runtime } = await this.#parts.plan(draft)
-    const { name, source, env = {}, routes = [], runtime: _, ...settings } = draft
+    const { runtime, reason } = await this.#parts.plan(draft)
+    const {
+      name,
+      source,
+      autoDeploy = true,
+      watchPaths = [],
+      env = {},
+      routes = [],
+      runtime: _,
+      ...settings
+    } = draft
+    const stored = await storedRoutes(routes, [])
     const now = this.#now()
-    const row = { id: randomUUIDv7(), name, runtime, source, settings, createdAt: now, updatedAt: now }
+    const pushes = { autoDeploy, watchPaths }
+    const row = {
+      id: randomUUIDv7(),
+      name,
+      runtime,
+      runtimeReason: reason ?? null,
+      source,
+      ...pushes,
+      settings,
+      createdAt: now,
+      updatedAt: now,
+    }
     await this.#write(name, async (rows) => {
       await rows.insert(AppRow, row)
-      await insertRoutes(rows, row.id, routes)
-      await changeEnvRows(rows, this.#parts.secrets, row.id, { set: env, unset: [] }, now)
+      await insertRoutes(rows, row.id, stored)
+      await changeEnvRows(
+        rows,
+        this.#parts.secrets,
+        row.id,
+        { set: env, unset: [], revokeEarlier: false },
+        now,
+      )
     })
-    const app = await this.#see(principal, row.id)
+    const app = await this.see(principal, row.id)
     this.#parts.hooks.notify('appCreated', { app, by: principal })
     if (routes.length > 0) await this.#parts.publishRoutes()
     return app
@@ -80,21 +109,32 @@ export class AppService implements Apps {
     assertMay(principal, 'apps:write')
     const row = await this.#find(principal, id)
     const before = await this.#view(row)
-    const { name = row.name, source = row.source, ...changes } = change
+    const { name = row.name, source = row.source, ...rest } = change
+    const { autoDeploy = row.autoDeploy, watchPaths = row.watchPaths, ...changes } = rest
     const settings = applied(row.settings, changes)
-    await this.#validate({ name, source, runtime: row.runtime, ...settings }, before)
-    await this.#parts.plan({ name, source, runtime: row.runtime, ...settings })
+    const set = { name, source, autoDeploy, watchPaths }
+    await this.#validate({ ...set, runtime: row.runtime, ...settings }, before)
+    await this.#parts.plan({ ...set, runtime: row.runtime, ...settings })
     await this.#write(name, async (rows) => {
-      await rows.nativeUpdate(AppRow, { id: row.id }, { name, source, settings, updatedAt: this.#now() })
+      await rows.nativeUpdate(AppRow, { id: row.id }, { ...set, settings, updatedAt: this.#now() })
     })
-    const app = await this.#see(principal, row.id)
+    const app = await this.see(principal, row.id)
+    this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
+    return app
+  }
+
+  async stop(principal: Principal, id: string): Promise<App> {
+    assertMay(principal, 'apps:deploy')
+    const before = await this.see(principal, id)
+    await this.#parts.stop(before, principal.name)
+    const app = await this.see(principal, before.id)
     this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
     return app
   }
 
   async remove(principal: Principal, id: string): Promise<void> {
     assertMay(principal, 'apps:write')
-    const app = await this.#see(principal, id)
+    const app = await this.see(principal, id)
     await this.#parts.hooks.call('preAppDelete', { app, by: principal })
     await this.#parts.removeAll(app)
     this.#parts.hooks.notify('appDeleted', { app, by: principal })
@@ -107,40 +147,23 @@ export class AppService implements Apps {
 
   async changeEnv(principal: Principal, id: string, change: EnvChange): Promise<EnvEntry[]> {
     assertMay(principal, 'apps:write')
-    const before = await this.#see(principal, id)
+    const before = await this.see(principal, id)
     const now = this.#now()
     await this.#parts.database.transaction(async (rows) => {
       await changeEnvRows(rows, this.#parts.secrets, before.id, change, now)
       await rows.nativeUpdate(AppRow, { id: before.id }, { envChangedAt: now, updatedAt: now })
     })
     this.#parts.hooks.notify('appUpdated', {
-      app: await this.#see(principal, before.id),
+      app: await this.see(principal, before.id),
       before,
       by: principal,
     })
     return envEntries(this.#rows, before.id)
   }
 
-  async routes(principal: Principal, id: string): Promise<RouteSettings[]> {
-    return (await this.get(principal, id)).routes
-  }
-
-  async replaceRoutes(
-    principal: Principal,
-    id: string,
-    routes: readonly RouteSettings[],
-  ): Promise<RouteSettings[]> {
-    assertMay(principal, 'apps:write')
-    const before = await this.#see(principal, id)
-    await this.#write(before.name, async (rows) => {
-      await rows.nativeDelete(RouteRow, { app: before.id })
-      await insertRoutes(rows, before.id, routes)
-      await rows.nativeUpdate(AppRow, { id: before.id }, { updatedAt: this.#now() })
-    })
-    await this.#parts.publishRoutes()
-    const app = await this.#see(principal, before.id)
-    this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
-    return app.routes
+  /** Whoever may act on an app is told what came of it, although its scopes do not let it read. */
+  async see(principal: Principal, app: string): Promise<App> {
+    return this.#view(await this.#find(principal, app))
   }
 
   get #rows(): Rows {
@@ -158,11 +181,6 @@ export class AppService implements Apps {
     })
     if (!row) throw new RivetrError('not_found', `no app "${app}"; "rivetr apps list" shows all`)
     return row
-  }
-
-  /** Whoever may act on an app is told what came of it, although its scopes do not let it read. */
-  async #see(principal: Principal, app: string): Promise<App> {
-    return this.#view(await this.#find(principal, app))
   }
 
   async #view(row: Row): Promise<App> {
@@ -191,22 +209,17 @@ export class AppService implements Apps {
       await this.#parts.database.transaction(work)
     } catch (error) {
       if (!isDuplicate(error)) throw error
-      const route = /routes/.test(error instanceof Error ? error.message : '')
-      throw new RivetrError(
-        'conflict',
-        route ? 'another route has this host and path already' : `an app named "${name}" is there already`,
-        { cause: error },
-      )
+      if (/routes/.test(error instanceof Error ? error.message : '')) throw routeTaken(error)
+      throw new RivetrError('conflict', `an app named "${name}" is there already`, { cause: error })
     }
   }
 }
 
-async function insertRoutes(rows: Rows, app: string, routes: readonly RouteSettings[]): Promise<void> {
-  for (const { host, path } of routes) await rows.insert(RouteRow, { id: randomUUIDv7(), app, host, path })
-}
-
 /** Absent stays, null clears. */
-function applied(settings: AppSettings, changes: Omit<AppChange, 'name' | 'source'>): AppSettings {
+function applied(
+  settings: AppSettings,
+  changes: Omit<AppChange, 'name' | 'source' | 'autoDeploy' | 'watchPaths'>,
+): AppSettings {
   const merged: Record<string, unknown> = { ...settings }
   for (const [key, value] of Object.entries(changes)) {
     if (value === null) delete merged[key]

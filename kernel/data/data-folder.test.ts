@@ -21,7 +21,7 @@ test('the data folder is made for this user alone', async () => {
   held.release()
 })
 
-test('a second Rivetr on the same folder is refused with the process of the first, which goes on', async () => {
+test('H10: a second Rivetr on the same folder is refused with the process of the first, which goes on', async () => {
   await using folder = await temporaryFolder()
   const dataDir = join(folder.path, 'data')
   await using first = await createTestKernel({ dataDir })

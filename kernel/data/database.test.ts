@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -135,6 +137,46 @@ test('rows and transactions outside throw inside a transaction, instead of waiti
     database.transaction(() => database.transaction(async () => undefined)),
     /Database\.transaction may not be awaited inside/,
   )
+})
+
+test('I5: while another process writes for 3 s every write waits, reads go on, and nothing else stands still', async () => {
+  await using here = await migrated()
+  const script = `const { DatabaseSync } = require('node:sqlite')
+const database = new DatabaseSync(process.argv[1])
+database.exec('begin immediate')
+console.log('held')
+setTimeout(() => database.exec('commit'), 3_000)`
+  const holder = spawn(process.execPath, ['-e', script, join(here.folder, 'rivetr.db')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const ended = once(holder, 'exit')
+  await once(holder.stdout, 'data')
+  const heldAt = Date.now()
+  let longestStandMs = 0
+  let tickedAt = heldAt
+  const ticking = setInterval(() => {
+    longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt)
+    tickedAt = Date.now()
+  }, 10)
+  const { database } = here
+  await database.rows.count(FactRow, {})
+  assert.ok(Date.now() - heldAt < 2_000, 'a read had to wait')
+  await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      index % 2 === 0
+        ? database.rows.insert(FactRow, { name: `plain ${index}`, value: 'x' })
+        : database.transaction(async (rows) => {
+            const count = await rows.count(FactRow, {})
+            await rows.insert(FactRow, { name: `after ${index}`, value: String(count) })
+          }),
+    ),
+  )
+  longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt) // a stand that has just ended, too
+  clearInterval(ticking)
+  assert.ok(Date.now() - heldAt >= 2_500, 'the other process held nothing')
+  assert.ok(longestStandMs < 1_000, `everything stood still for ${longestStandMs} ms`)
+  assert.equal(await database.rows.count(FactRow, {}), 20)
+  await ended
 })
 
 test('a row that is there already is told apart from other faults', async () => {

@@ -14,7 +14,8 @@ import {
   RivetrError,
   type Rows,
 } from '@rivetr/sdk'
-import { kernelEntities } from './entities/index.ts'
+import { whenFree } from './busy.ts'
+import { FactRow, kernelEntities } from './entities/index.ts'
 import { kernelMigrations } from './migrations.ts'
 import { assertOutsideTransaction, asTransaction } from './transaction.ts'
 
@@ -31,9 +32,9 @@ export class Database implements DatabaseService {
 
   private constructor(orm: MikroORM) {
     this.#orm = orm
-    this.rows = rowsOf(() => {
+    this.rows = rowsOf((ask) => {
       assertOutsideTransaction('Database.rows')
-      return orm.em.fork()
+      return whenFree(() => ask(orm.em.fork()))
     })
   }
 
@@ -60,6 +61,7 @@ export class Database implements DatabaseService {
       await connection.execute('pragma journal_mode = wal')
       await connection.execute('pragma synchronous = normal')
       await refuseNewer(orm, file)
+      await connection.execute('pragma busy_timeout = 0') // `whenFree` waits, and holds up nobody
     } catch (error) {
       await orm.close(true)
       if (RivetrError.is(error)) throw error
@@ -77,20 +79,20 @@ export class Database implements DatabaseService {
     const pending = (await this.#orm.migrator.getPending())
       .map(({ name }) => name)
       .filter((name) => name.startsWith(`${owner}/`))
-    if (pending.length > 0) await this.#orm.migrator.up({ migrations: pending })
+    if (pending.length > 0) await whenFree(() => this.#orm.migrator.up({ migrations: pending }))
   }
 
   transaction<T>(work: (rows: Rows) => Promise<T>): Promise<T> {
     assertOutsideTransaction('Database.transaction')
-    return this.#orm.em.fork().transactional((em) =>
-      asTransaction(() =>
-        work(
-          rowsOf(() => {
-            em.clear() // rows are what the database says, never what an identity map remembers
-            return em as EntityManager
-          }),
-        ),
-      ),
+    return whenFree(() =>
+      this.#orm.em.fork().transactional(async (em) => {
+        await takeWriteLock(em)
+        const rows = rowsOf((ask) => {
+          em.clear() // rows are what the database says, never what an identity map remembers
+          return ask(em)
+        })
+        return asTransaction(() => work(rows))
+      }),
     )
   }
 
@@ -129,6 +131,14 @@ async function letEndedTransactionsGo(connection: SqliteConnection): Promise<voi
   Object.assign(native, { prepare: tolerant })
 }
 
+/**
+ * Before anything is read: a transaction that reads first may find when it writes that another process was quicker, and then
+ * no waiting helps. A `begin immediate` that fails would never give its connection back.
+ */
+async function takeWriteLock(em: Manager): Promise<void> {
+  await em.nativeDelete(FactRow, { name: '' })
+}
+
 /** Whether a write failed because such a row is there already. */
 export function isDuplicate(error: unknown): boolean {
   return error instanceof UniqueConstraintViolationException
@@ -145,14 +155,14 @@ const statements = [
   'nativeDelete',
 ] as const
 
-function rowsOf(manager: () => EntityManager): Rows {
+type Manager = Pick<EntityManager, (typeof statements)[number]>
+
+function rowsOf(run: (ask: (em: Manager) => Promise<unknown>) => Promise<unknown>): Rows {
   return Object.fromEntries(
     statements.map((name) => [
       name,
-      (...args: unknown[]) => {
-        const em = manager()
-        return (em[name] as (...args: unknown[]) => unknown).apply(em, args)
-      },
+      async (...args: unknown[]) =>
+        run((em) => (em[name] as (...args: unknown[]) => Promise<unknown>).apply(em, args)),
     ]),
   ) as unknown as Rows
 }

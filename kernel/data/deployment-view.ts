@@ -51,6 +51,9 @@ export function replicaView(row: InferEntity<typeof ReplicaRow>): Replica {
     ...(row.address && row.port ? { endpoint: { address: row.address, port: row.port } } : {}),
     ...present('exitCode', row.exitCode),
     ...(row.oom ? { oom: true } : {}),
+    ...(row.falls > 0 && row.fellAt && row.lastExit
+      ? { fallen: { times: row.falls, ...row.lastExit, at: row.fellAt } }
+      : {}),
   }
 }
 

@@ -21,7 +21,7 @@ export async function changeEnvRows(
   rows: Rows,
   secrets: SecretStore,
   app: string,
-  { set, unset }: EnvChange,
+  { set, unset, revokeEarlier }: EnvChange,
   now: string,
 ): Promise<void> {
   if (unset.length > 0) await rows.nativeDelete(EnvRow, { app, name: { $in: unset } })
@@ -29,6 +29,8 @@ export async function changeEnvRows(
     const stored = secret
       ? { value: null, secretVersion: await secrets.putIn(rows, app, secretName(name), value) }
       : { value, secretVersion: null }
+    if (revokeEarlier && stored.secretVersion !== null)
+      await secrets.revokeBefore(rows, app, secretName(name), stored.secretVersion)
     await rows.nativeDelete(EnvRow, { app, name })
     await rows.insert(EnvRow, { id: randomUUIDv7(), app, name, ...stored, updatedAt: now })
   }
@@ -71,7 +73,7 @@ export async function snapshotEnv(
   return snapshot
 }
 
-/** The env of a release. A version that was revoked is replaced by the newest; `replaced` names those, for the log. */
+/** The env of a release. A version that was revoked is replaced by the newest; `replaced` names those. */
 export async function openSnapshot(
   secrets: SecretStore,
   app: string,
@@ -96,6 +98,11 @@ export async function openSnapshot(
     env[name] = { value: found.value, secret: true }
   }
   return { env, replaced }
+}
+
+/** For people: which secrets are not those of the release. */
+export function remarkOn(replaced: readonly string[]): string {
+  return replaced.length === 0 ? '' : ` (revoked, so the newest value is used: ${replaced.join(', ')})`
 }
 
 async function open(

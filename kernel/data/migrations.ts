@@ -32,4 +32,28 @@ export const kernelMigrations: readonly Migration[] = [
     name: '0002-retention',
     sqlite: ['alter table `releases` add column `pruned_at` text null'],
   },
+  {
+    name: '0003-auto-deploy',
+    sqlite: [
+      'alter table `apps` add column `auto_deploy` integer not null default true',
+      "alter table `apps` add column `watch_paths` json not null default '[]'",
+    ],
+  },
+  {
+    name: '0004-front-door',
+    sqlite: [
+      'alter table `apps` add column `traffic` json null',
+      'alter table `routes` add column `options` json null',
+    ],
+  },
+  {
+    name: '0005-stopped-and-fallen',
+    sqlite: [
+      'alter table `apps` add column `runtime_reason` text null',
+      'alter table `apps` add column `stopped` integer not null default false',
+      'alter table `replicas` add column `falls` integer not null default 0',
+      'alter table `replicas` add column `fell_at` text null',
+      'alter table `replicas` add column `last_exit` json null',
+    ],
+  },
 ]

@@ -49,6 +49,19 @@ test('a version that was revoked is replaced by the newest that is not', async (
   assert.deepEqual(await here.store.findVersion('app', 'TOKEN', 1), { value: 'two', version: 2 })
 })
 
+test('earlier versions are revoked, of that name and scope alone, and no version is given twice', async () => {
+  await using here = await open()
+  for (const value of ['one', 'two', 'three']) await here.store.put('app', 'TOKEN', value)
+  await here.store.put('app', 'OTHER', 'other')
+  await here.store.put('another app', 'TOKEN', 'foreign')
+  await here.database.transaction((rows) => here.store.revokeBefore(rows, 'app', 'TOKEN', 3))
+  for (const version of [1, 2, 3])
+    assert.deepEqual(await here.store.findVersion('app', 'TOKEN', version), { value: 'three', version: 3 })
+  assert.deepEqual(await here.store.findVersion('app', 'OTHER', 1), { value: 'other', version: 1 })
+  assert.deepEqual(await here.store.findVersion('another app', 'TOKEN', 1), { value: 'foreign', version: 1 })
+  assert.equal(await here.store.put('app', 'TOKEN', 'four'), 'TOKEN@4')
+})
+
 for (const [what, change] of [
   ['another name', { name: 'OTHER' }],
   ['another scope', { scope: 'other' }],

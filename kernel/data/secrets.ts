@@ -59,6 +59,25 @@ export class SecretStore implements Secrets {
       : undefined
   }
 
+  /** Every value that a scope has or had, revoked ones too: what nobody may read in a log. */
+  async valuesOf(scope: string): Promise<string[]> {
+    const found = await this.#database.rows.find(SecretRow, { scope })
+    return found.flatMap(({ name, version, sealed }) => {
+      try {
+        return [this.#open(sealed, `${scope}/${name}@${version}`)]
+      } catch {
+        return [] // what cannot be opened has reached no replica either
+      }
+    })
+  }
+
+  /** Nothing gets the values before this version any more. Their rows stay: no version is ever given twice. */
+  async revokeBefore(rows: Rows, scope: string, name: string, version: number): Promise<void> {
+    const revokedAt = new Date(this.#clock.now()).toISOString()
+    const earlier = { scope, name, version: { $lt: version }, revokedAt: null }
+    await rows.nativeUpdate(SecretRow, earlier, { revokedAt })
+  }
+
   async remove(scope: string, name?: string): Promise<void> {
     await this.#database.rows.nativeDelete(SecretRow, name === undefined ? { scope } : { scope, name })
   }

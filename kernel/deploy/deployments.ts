@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import {
+  type App,
   type Deployment,
   type DeploymentRequest,
   type Deployments,
@@ -12,6 +13,7 @@ import {
 import { assertMay } from '../data/access.ts'
 import { deploymentViews } from '../data/deployment-view.ts'
 import { DeploymentRow, ReleaseRow } from '../data/entities/index.ts'
+import { openSnapshot, remarkOn } from '../data/env.ts'
 import { pageBy } from '../data/paging.ts'
 import { assertArtefact } from './artefact.ts'
 import { clean } from './clean.ts'
@@ -19,7 +21,7 @@ import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
 import { releaseView } from './replica-spec.ts'
-import { finalStates } from './states.ts'
+import { finalStates, restartable } from './states.ts'
 
 /** Deployments and releases for everyone outside the pipeline. */
 export class DeploymentService implements Deployments {
@@ -32,8 +34,7 @@ export class DeploymentService implements Deployments {
   }
 
   async request(principal: Principal, app: string, request: DeploymentRequest): Promise<Deployment> {
-    assertMay(principal, 'apps:deploy')
-    const { id } = await this.#parts.apps.get(readerFor(principal), app)
+    const { id } = await this.#mayDeploy(principal, app)
     const commit =
       request.commit === undefined
         ? null
@@ -60,15 +61,38 @@ export class DeploymentService implements Deployments {
     const release = target ? await this.#parts.ledger.release(target) : undefined
     if (release === undefined)
       throw new RivetrError('conflict', `deployment ${id} made no release, so there is nothing to go back to`)
-    const { liveDeployment, runtime } = await this.#parts.ledger.app(app)
-    if (liveDeployment && (await this.#parts.ledger.get(liveDeployment)).release === release.id)
+    const { liveDeployment, runtime, stopped } = await this.#parts.ledger.app(app)
+    if (!stopped && liveDeployment && (await this.#parts.ledger.get(liveDeployment)).release === release.id)
       throw new RivetrError('conflict', `release v${release.number} is live already`)
     await assertArtefact(this.#parts, runtime, release)
+    const { replaced } = await openSnapshot(this.#parts.secrets, app, release.env)
     return this.#enqueue(
       principal,
       app,
-      { kind: 'rollback', reason: `back to v${release.number}`, requestId },
+      { kind: 'rollback', reason: `back to v${release.number}${remarkOn(replaced)}`, requestId },
       { commit: commit ?? null, release: release.id },
+    )
+  }
+
+  async restart(principal: Principal, app: string, requestId?: string): Promise<Deployment> {
+    const { id, name, live, state } = await this.#mayDeploy(principal, app)
+    if (live === undefined)
+      throw new RivetrError('conflict', `${name} has no release to restart; deploy it first`)
+    if (state === 'stopped') throw new RivetrError('conflict', `${name} is stopped; start it instead`)
+    return this.#enqueue(principal, id, { kind: 'restart', requestId }, { commit: null, release: null })
+  }
+
+  async start(principal: Principal, app: string, requestId?: string): Promise<Deployment> {
+    const { id, name, live, state } = await this.#mayDeploy(principal, app)
+    if (live === undefined)
+      throw new RivetrError('conflict', `${name} has no release to start; deploy it first`)
+    if (state !== 'stopped') throw new RivetrError('conflict', `${name} is not stopped; restart it instead`)
+    const reason = `started by ${principal.name}`
+    return this.#enqueue(
+      principal,
+      id,
+      { kind: 'restart', reason, requestId },
+      { commit: null, release: null },
     )
   }
 
@@ -88,12 +112,21 @@ export class DeploymentService implements Deployments {
       reason: `cancelled by ${principal.name}`,
     })
     if (waited !== undefined) await clean(this.#parts, id)
-    else if (!(await this.#queue.interrupt(id, principal.name)))
-      await ledger.move(id, ['queued'], 'cancelled', { reason: `cancelled by ${principal.name}` })
+    else if (!(await this.#queue.interrupt(id, principal.name))) await this.#cancelResting(id, principal)
     const after = await ledger.view(id)
     if (after.state !== 'cancelled')
       throw new RivetrError('conflict', `the deployment is ${after.state}; it was too late to cancel`)
     return after
+  }
+
+  /** One that has no turn: it is queued, or of the boot before and not recovered yet. */
+  async #cancelResting(id: string, principal: Principal): Promise<void> {
+    const { ledger } = this.#parts
+    const reason = `cancelled by ${principal.name}`
+    const from = await ledger.move(id, ['queued', ...restartable], 'cancelled', { reason })
+    if (from === undefined || from === 'queued') return
+    await ledger.endSteps(id, 'cancelled')
+    await clean(this.#parts, id)
   }
 
   async promote(principal: Principal, id: string): Promise<Deployment> {
@@ -117,6 +150,11 @@ export class DeploymentService implements Deployments {
     return (
       await this.#parts.database.rows.find(ReleaseRow, { app: id }, { orderBy: { number: 'desc' } })
     ).map(releaseView)
+  }
+
+  #mayDeploy(principal: Principal, app: string): Promise<App> {
+    assertMay(principal, 'apps:deploy')
+    return this.#parts.apps.get(readerFor(principal), app)
   }
 
   /** A deployment is seen by whoever sees its app. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RivetrError } from '@rivetr/sdk'
+import { envChange, RivetrError } from '@rivetr/sdk'
 import { createDeployStage, type DeployStage, tester, testPlugin } from '@rivetr/testing'
 
 /** What every failed deployment must leave: the release before it serves, and nothing of its own is there. */
@@ -72,6 +72,26 @@ test('a replica that crashes while it is checked fails the deployment at once, w
   await assertOldServes(stage, old, failed)
 })
 
+test('U24: what a replica or an error says of a secret, of now or before, is blotted out of the record and of every log', async () => {
+  await using stage = await createDeployStage()
+  const secret = (value: string) => envChange.parse({ set: { TOKEN: { value, secret: true } } })
+  await stage.createApp({ env: { TOKEN: { value: 'canary-one', secret: true } } })
+  await stage.apps.changeEnv(tester, 'shop', secret('canary-two'))
+  await stage.deploy('shop')
+  stage.fakes.runtime.onStart = ({ id }) => {
+    stage.fakes.runtime.print(id, 'cannot log in with canary-two, nor with canary-one')
+    stage.fakes.runtime.crash(id, { exitCode: 1, oom: false })
+  }
+  stage.fakes.probe.answer = () => ({ healthy: false, detail: 'connection refused' })
+  const crashed = await stage.reaches((await stage.request('shop')).id, 'failed')
+  assert.deepEqual(crashed.lastLines, ['cannot log in with ********, nor with ********'])
+  stage.fakes.builder.failNext(new RivetrError('build_failed', 'npm: canary-two is no token'))
+  const failed = await stage.reaches((await stage.request('shop')).id, 'failed')
+  assert.equal(failed.reason, 'npm: ******** is no token')
+  const told = [crashed, failed, await stage.logOf(failed.id), stage.kernel.log]
+  assert.doesNotMatch(JSON.stringify(told), /canary/)
+})
+
 test('a replica that was ended by the memory limit is said to be', async () => {
   await using stage = await createDeployStage()
   await stage.createApp()
@@ -98,6 +118,27 @@ test('a replica that never becomes healthy fails at its deadline, with the last 
   assert.equal(failed.reason, 'web.1 did not become healthy within 5 s: GET /healthz answered 503')
   await assertOldServes(stage, old, failed)
 })
+
+for (const [refused, sockets, hint] of [
+  [true, [{ address: '0.0.0.0', port: 8080 }], ' (port 20001 is closed, 8080 is open)'],
+  [true, [{ address: '127.0.0.1', port: 20_001 }], ''],
+  [true, undefined, ''],
+  [false, [{ address: '0.0.0.0', port: 8080 }], ''],
+] as const) {
+  test(`G10: a replica that ${refused ? 'takes no connections' : 'answers wrongly'} and listens on ${sockets?.[0]?.port} is told with the hint "${hint}"`, async () => {
+    await using stage = await createDeployStage()
+    await stage.createApp({ health: { path: '/healthz', deadlineMs: 5_000 } })
+    stage.fakes.probe.answer = () => ({ healthy: false, detail: 'no', refused })
+    stage.fakes.runtime.sockets = sockets?.map((socket) => ({ ...socket }))
+    const { id } = await stage.request('shop')
+    await stage.reaches(id, 'checking')
+    const failed = await stage.until('end', async () => {
+      await stage.clock.advance(500)
+      return stage.reachedEnd(id)
+    })
+    assert.equal(failed.reason, `web.1 did not become healthy within 5 s: no${hint}`)
+  })
+}
 
 test('one replica of two that fails leaves no row of the other that looks ready', async () => {
   await using stage = await createDeployStage()
@@ -187,8 +228,8 @@ test('without a builder that understands the source, the builders that were aske
 
 test('a builder of something that the runtime does not run is refused', async () => {
   await using stage = await createDeployStage()
-  stage.fakes.runtime.accepts = ['folder']
   await stage.createApp({ builder: { kind: 'image' } })
+  stage.fakes.runtime.accepts = ['folder']
   const failed = await stage.reaches((await stage.request('shop')).id, 'failed')
   assert.match(failed.reason ?? '', /builder image makes oci, which the runtime fake does not run/)
 })

@@ -1,5 +1,4 @@
 import { statfs } from 'node:fs/promises'
-import { messageOf } from '@rivetr/sdk'
 
 /** Less is as good as nothing: a database page and a line of log need more. */
 const leastBytes = 64 * 1024
@@ -19,11 +18,6 @@ export async function withFullDisks(
   if (full.length === 0) return described
   const advice = `the disk of ${full.join(' and ')} is full: free some space, then deploy again`
   return { ...described, message: `${described.message}; ${advice}` }
-}
-
-/** The driver's message is a whole statement with its values: nothing for a deployment's record. */
-export function isDatabaseFull(error: unknown): boolean {
-  return /database or disk is full|disk I\/O error/.test(messageOf(error))
 }
 
 async function isFull(folder: string): Promise<boolean> {

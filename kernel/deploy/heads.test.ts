@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RivetrError } from '@rivetr/sdk'
-import { createDeployStage, type DeployStage, tester } from '@rivetr/testing'
+import { RivetrError, skip } from '@rivetr/sdk'
+import { createDeployStage, type DeployStage, tester, testPlugin } from '@rivetr/testing'
 
 const intervalMs = 60_000
 const config = { kernel: { headsIntervalMs: intervalMs } }
@@ -72,6 +72,75 @@ test('an app that nobody has deployed is left alone', async () => {
   await nextComparison(stage)
   await stage.until('a comparison', () => (asked() > 0 ? true : undefined))
   assert.deepEqual(await commitsOf(stage), [])
+})
+
+test('U26: an app that does not deploy by itself is not compared, until it does again', async () => {
+  await using stage = await createDeployStage({ config })
+  const app = await stage.createApp()
+  await stage.createApp({ name: 'other' })
+  for (const name of ['shop', 'other']) await stage.deploy(name)
+  await stage.apps.update(tester, app.id, { autoDeploy: false })
+  stage.fakes.source.heads.set('main', { id: 'b'.repeat(40) })
+  const newestOf = async (name: string) =>
+    (await stage.deployments.list(tester, name)).items[0]?.commit?.id[0]
+  await nextComparison(stage)
+  await stage.until('deployment', async () => ((await newestOf('other')) === 'b' ? true : undefined))
+  assert.notEqual(await newestOf('shop'), 'b')
+  await stage.apps.update(tester, app.id, { autoDeploy: true })
+  await nextComparison(stage)
+  await stage.until('deployment', async () => ((await newestOf('shop')) === 'b' ? true : undefined))
+})
+
+test('an app that was stopped is not compared, and what was pushed meanwhile comes when it is started', async () => {
+  await using stage = await createDeployStage({ config })
+  for (const name of ['shop', 'other']) {
+    await stage.createApp({ name })
+    await stage.deploy(name)
+  }
+  await stage.apps.stop(tester, 'shop')
+  stage.fakes.source.heads.set('main', { id: 'b'.repeat(40) })
+  const newestOf = async (name: string) =>
+    (await stage.deployments.list(tester, name)).items[0]?.commit?.id[0]
+  await nextComparison(stage)
+  await stage.until('deployment', async () => ((await newestOf('other')) === 'b' ? true : undefined))
+  assert.notEqual(await newestOf('shop'), 'b')
+  await stage.reaches((await stage.deployments.start(tester, 'shop')).id, 'live')
+  await nextComparison(stage)
+  await stage.until('deployment', async () => ((await newestOf('shop')) === 'b' ? true : undefined))
+})
+
+test('C13: a head that a plugin skips or refuses is not deployed, until the plugin has nothing against it', async () => {
+  const verdicts = [skip('rests on Fridays'), 'refuse', undefined] as const
+  let [asked, verdict]: [number, (typeof verdicts)[number]] = [0, undefined]
+  const plugin = testPlugin(
+    { name: 'friday' },
+    {
+      setup(ctx) {
+        ctx.tap('pushReceived', ({ event, app, delivery }) => {
+          assert.deepEqual(
+            [event.branch, event.commit.id[0], app.name, delivery],
+            ['main', 'b', 'shop', undefined],
+          )
+          asked += 1
+          if (verdict === 'refuse') throw new Error('not on Fridays')
+          return verdict
+        })
+      },
+    },
+  )
+  await using stage = await createDeployStage({ config, plugins: [plugin] })
+  await stage.createApp()
+  await stage.deploy('shop', { commit: '1'.repeat(40) })
+  stage.fakes.source.heads.set('main', { id: 'b'.repeat(40) })
+  for (const next of verdicts) {
+    const before = asked
+    verdict = next
+    await nextComparison(stage)
+    await stage.until('question', () => (asked > before ? true : undefined))
+    if (next !== undefined) assert.deepEqual(await commitsOf(stage), ['1'])
+  }
+  await stage.until('deployment', async () => ((await commitsOf(stage))[0] === 'b' ? true : undefined))
+  assert.match(JSON.stringify(stage.kernel.log), /of shop was found and is not deployed: .*not on Fridays/)
 })
 
 test('a source that fails or hangs keeps no other app from being compared', async () => {

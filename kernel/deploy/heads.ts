@@ -11,6 +11,8 @@ import { Turns } from './turns.ts'
 const resolveLimitMs = 30_000
 /** Sources asked at the same time. */
 const askedAtOnce = 4
+/** Whose pushes deploy by themselves now. */
+const following = { autoDeploy: true, stopped: false }
 /** Many Rivetrs must not ask one git host in the same second. */
 const jitter = 0.1
 
@@ -41,10 +43,10 @@ export class Heads {
     }
   }
 
-  /** Every app once. A source that does not answer is asked again the next time. */
+  /** Every app that deploys by itself, once. A source that does not answer is asked again the next time. */
   async compare(signal: AbortSignal): Promise<void> {
     const { database, log } = this.#parts
-    const apps = await appViews(database.rows, await database.rows.find(AppRow, {}))
+    const apps = await appViews(database.rows, await database.rows.find(AppRow, following))
     const compareOne = async (app: App) => {
       try {
         await this.#turns.take(
@@ -66,7 +68,8 @@ export class Heads {
     if (source === undefined || !(await this.#follows(app))) return
     const ask = (bounded: AbortSignal) => source.resolve(app.source, app.source.branch, bounded)
     const head = await withDeadline(clock, resolveLimitMs, 'its source', signal, ask)
-    if ((await this.#follows(app)) && !(await this.#knows(app, head))) await this.#deploy(app, head)
+    if (!(await this.#follows(app)) || (await this.#knows(app, head))) return
+    if (await this.#mayDeploy(app, head)) await this.#deploy(app, head)
   }
 
   /** An app that nobody has deployed yet is left alone; one that is about to take the head by itself, too. */
@@ -81,6 +84,20 @@ export class Heads {
   /** Deployed, failed, cancelled, superseded: whatever became of a commit, it is not tried again by itself. */
   async #knows({ id }: App, head: Commit): Promise<boolean> {
     return (await this.#parts.ledger.find({ app: id })).some(({ commit }) => commit?.id === head.id)
+  }
+
+  /** The same gate as for a push of which a webhook told; what changed is not known. */
+  async #mayDeploy(app: App, commit: Commit): Promise<boolean> {
+    const { hooks, log } = this.#parts
+    const { url, branch } = app.source
+    const ref = `refs/heads/${branch}`
+    const push = { kind: 'push', ref, branch, commit, urls: [url], repository: url } as const
+    try {
+      return (await hooks.call('pushReceived', { event: push, app })) === undefined
+    } catch (error) {
+      log.warn(`commit ${commit.id} of ${app.name} was found and is not deployed: ${messageOf(error)}`)
+      return false
+    }
   }
 
   async #deploy(app: App, { id, message }: Commit): Promise<void> {

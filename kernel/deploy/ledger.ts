@@ -12,7 +12,14 @@ import {
 } from '@rivetr/sdk'
 import type { Database } from '../data/database.ts'
 import { deploymentViews } from '../data/deployment-view.ts'
-import { AppRow, DeploymentRow, ReleaseRow, ReplicaRow, StepRow } from '../data/entities/index.ts'
+import {
+  AppRow,
+  DeploymentRow,
+  type LastExit,
+  ReleaseRow,
+  ReplicaRow,
+  StepRow,
+} from '../data/entities/index.ts'
 import type { HookHost } from '../host/hook-host.ts'
 import { finalStates, replicaTransitions, restartable, transitions } from './states.ts'
 
@@ -113,6 +120,12 @@ export class Ledger {
     await this.database.rows.nativeUpdate(StepRow, { id }, { outcome, endedAt })
   }
 
+  /** Those that were under way when the process that ran them ended. */
+  async endSteps(deployment: string, outcome: Exclude<StepRecord['outcome'], 'running'>): Promise<void> {
+    for (const { id, outcome: now } of await this.steps(deployment))
+      if (now === 'running') await this.leaveStep(id, outcome)
+  }
+
   steps(deployment: string): Promise<InferEntity<typeof StepRow>[]> {
     return this.database.rows.find(StepRow, { deployment }, { orderBy: { id: 'asc' } })
   }
@@ -144,6 +157,21 @@ export class Ledger {
     return (
       (await this.database.rows.nativeUpdate(ReplicaRow, where, { state, ...ended, ...fresh, ...exit })) > 0
     )
+  }
+
+  /** One more end of a live replica; how many there were in a row. */
+  async countFall(id: string, lastExit: LastExit): Promise<number> {
+    const fellAt = this.now()
+    return this.database.transaction(async (rows) => {
+      const falls = ((await rows.findOne(ReplicaRow, { id }))?.falls ?? 0) + 1
+      await rows.nativeUpdate(ReplicaRow, { id }, { falls, fellAt, lastExit })
+      return falls
+    })
+  }
+
+  /** It has been well for long. */
+  async forgetFalls(id: string): Promise<void> {
+    await this.database.rows.nativeUpdate(ReplicaRow, { id }, { falls: 0 })
   }
 
   /** Whether this deployment's replicas are the ones that serve its app: then nothing may clean them. */

@@ -2,6 +2,7 @@ import { type LogLine, type LogQuery, type Logs, type Principal, RivetrError } f
 import { assertMay } from '../data/access.ts'
 import type { DeploymentService } from './deployments.ts'
 import type { DeployParts } from './parts.ts'
+import { secretMask } from './secret-mask.ts'
 
 /** How often it is looked whether a deployment that rests goes on. */
 const followPollMs = 250
@@ -19,7 +20,7 @@ export class LogService implements Logs {
   async *deployment(principal: Principal, id: string, query: LogQuery): AsyncGenerator<LogLine> {
     assertMay(principal, 'apps:logs')
     await this.#deployments.get(asReader(principal), id)
-    yield* query.follow ? this.#followed(id, query) : this.#parts.logs.read(id, query)
+    yield* since(query, query.follow ? this.#followed(id, query) : this.#parts.logs.read(id, query))
   }
 
   /** To the deployment's end: a log that is not written now, because it is queued or waits, may be written again. */
@@ -56,19 +57,28 @@ export class LogService implements Logs {
       ...(tail === undefined ? {} : { tail }),
       ...(follow === undefined ? {} : { follow }),
     }
-    yield* numbered(
-      merge(
-        replicas.map(({ id, process, index }) =>
-          labelled(runtime.logs(id, options), `${process}.${index + 1}`),
-        ),
+    const masked = await secretMask(this.#parts, app.id)
+    const lines = merge(
+      replicas.map(({ id, process, index }) =>
+        labelled(runtime.logs(id, options), `${process}.${index + 1}`, masked),
       ),
-      query.after ?? 0,
     )
+    yield* since(query, numbered(lines, query.after ?? 0))
   }
 }
 
-async function* labelled(lines: AsyncIterable<LogLine>, from: string): AsyncGenerator<LogLine> {
-  for await (const line of lines) yield { ...line, from }
+/** Times only grow, so the last so many lines since a time are those of the last so many that are not before it. */
+async function* since(query: LogQuery, lines: AsyncIterable<LogLine>): AsyncGenerator<LogLine> {
+  const from = query.since === undefined ? Number.NEGATIVE_INFINITY : Date.parse(query.since)
+  for await (const line of lines) if (Date.parse(line.at) >= from) yield line
+}
+
+async function* labelled(
+  lines: AsyncIterable<LogLine>,
+  from: string,
+  masked: (text: string) => string,
+): AsyncGenerator<LogLine> {
+  for await (const line of lines) yield { ...line, text: masked(line.text), from }
 }
 
 /** Lines of several replicas as they come; of one, simply its own. */

@@ -3,14 +3,14 @@ import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Tap } from '@rivetr/sdk'
+import type { AppInput, Tap } from '@rivetr/sdk'
 import { createDeployStage, type DeployStage, fakePlugins, tester, testPlugin } from '@rivetr/testing'
 
 type Exit = Parameters<Tap<'replicaExited'>>[0]
 type Change = Parameters<Tap<'healthChanged'>>[0]
 
 /** A stage with a live app, and what was told of its replicas. */
-async function liveStage(): Promise<{
+async function liveStage(settings: Partial<AppInput> = {}): Promise<{
   stage: DeployStage
   replica: string
   exits: Exit[]
@@ -28,7 +28,7 @@ async function liveStage(): Promise<{
     },
   )
   const stage = await createDeployStage({ plugins: [ears] })
-  await stage.createApp()
+  await stage.createApp(settings)
   const { replicas } = await stage.deploy('shop')
   return { stage, replica: replicas[0]?.id ?? '', exits, changes }
 }
@@ -241,4 +241,84 @@ test('a replica that was coming back when Rivetr stopped is brought back by the 
 
   await using second = await createDeployStage({ dataDir, fakes })
   await second.until('the table', () => (upstreams(second)[0] === replicas[0]?.id ? true : undefined))
+})
+
+test('a replica that ends again and again is a crash loop, with its exit code, until it has lived well', async () => {
+  const { stage, replica } = await liveStage()
+  await using _ = stage
+  const { runtime } = stage.fakes
+  const app = () => stage.apps.get(tester, 'shop')
+  const fall = async () => {
+    const before = starts(stage)
+    runtime.crash(replica, { exitCode: 137, oom: true })
+    await pass(stage, 'start', () => starts(stage) > before, 1_000)
+    await stage.until('the table', () => (upstreams(stage).length === 1 ? true : undefined))
+  }
+  assert.deepEqual([(await app()).state, (await app()).stateReason], ['running', undefined])
+  await fall()
+  assert.deepEqual(
+    [(await app()).state, (await app()).stateReason],
+    ['running', 'web.1 ended once, with exit code 137 (out of memory)'],
+  )
+  await fall()
+  await fall()
+  const looping = await app()
+  assert.equal(looping.state, 'crash-loop')
+  assert.equal(
+    looping.stateReason,
+    'web.1 ended 3 times in a row, the last time with exit code 137 (out of memory)',
+  )
+  const [live] = (await stage.deployments.list(tester, 'shop')).items
+  const { times, exitCode, oom } = live?.replicas[0]?.fallen ?? {}
+  assert.deepEqual({ times, exitCode, oom }, { times: 3, exitCode: 137, oom: true })
+  await stage.clock.advance(121_000)
+  await stage.until('its pardon', async () => {
+    await stage.clock.advance(5_000)
+    return (await app()).state === 'running' ? true : undefined
+  })
+  assert.equal((await app()).stateReason, undefined)
+})
+
+const liveness = { intervalMs: 10_000, failures: 3 }
+
+test('a live replica that is unwell so often in a row leaves the table and is started anew; the reason is told', async () => {
+  const { stage, replica, exits, changes } = await liveStage({ health: { liveness } })
+  await using _ = stage
+  const unwell = () => ({ healthy: false, detail: 'status 500' })
+  const asked = () => stage.fakes.probe.targets.length
+  const wentDown = () => stage.fakes.runtime.calls.includes(`stop ${replica}`)
+  stage.fakes.probe.answer = unwell
+  const before = asked()
+  await pass(stage, 'two questions', () => asked() >= before + 2, 1_000)
+  stage.fakes.probe.answer = () => ({ healthy: true, detail: 'well' })
+  await pass(stage, 'a good answer', () => asked() >= before + 3, 1_000)
+  assert.equal(wentDown(), false)
+
+  stage.fakes.probe.answer = () =>
+    upstreams(stage).length === 0 ? { healthy: true, detail: 'well' } : unwell()
+  await pass(stage, 'its end', wentDown, 1_000)
+  assert.ok(asked() >= before + 6)
+  await pass(
+    stage,
+    'replica in the table',
+    () => starts(stage) === 2 && upstreams(stage)[0] === replica,
+    1_000,
+  )
+  await stage.until('both changes', () => (changes.length === 2 ? true : undefined))
+  assert.deepEqual(
+    changes.map(({ from, to }) => `${from} → ${to}`),
+    ['ready → starting', 'starting → ready'],
+  )
+  assert.equal(changes[0]?.detail, 'status 500')
+  assert.deepEqual(exits, [])
+  const { state, stateReason } = await stage.apps.get(tester, 'shop')
+  assert.deepEqual([state, stateReason], ['running', 'web.1 ended once, because it was unwell: status 500'])
+})
+
+test('a live replica is not asked where its app does not want it', async () => {
+  const { stage } = await liveStage()
+  await using _ = stage
+  const asked = stage.fakes.probe.targets.length
+  for (let count = 0; count < 10; count++) await stage.clock.advance(10_000)
+  assert.equal(stage.fakes.probe.targets.length, asked)
 })

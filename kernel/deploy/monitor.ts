@@ -1,11 +1,13 @@
 import { messageOf, type ReplicaExit, type ReplicaStatus, Runtime, systemPrincipal } from '@rivetr/sdk'
+import { exitText, loopFalls } from '../data/app-view.ts'
 import { replicaView } from '../data/deployment-view.ts'
 import { AppRow } from '../data/entities/index.ts'
 import { errorFields } from '../host/logger.ts'
 import { withDeadline } from './deadline.ts'
 import type { ReplicaRecord } from './ledger.ts'
+import { Liveness } from './liveness.ts'
 import type { DeployParts } from './parts.ts'
-import { Revival, runsWhereItShould } from './revival.ts'
+import { goodLifeMs, Revival, runsWhereItShould } from './revival.ts'
 
 /** How long a runtime may take to say what it runs. */
 const runtimeLimitMs = 30_000
@@ -20,8 +22,10 @@ export class Monitor {
   readonly #parts: DeployParts
   readonly #stopping = new AbortController()
   readonly #revival: Revival
+  readonly #liveness: Liveness
   readonly #work = new Set<Promise<void>>()
   readonly #reviving = new Set<string>()
+  readonly #asking = new Set<string>()
   /** Replicas of which the engine knows that it shall start them again. */
   readonly #kept = new Set<string>()
   /** Replicas whose end was told, and which have not been seen running since. */
@@ -31,6 +35,7 @@ export class Monitor {
   constructor(parts: DeployParts) {
     this.#parts = parts
     this.#revival = new Revival(parts, this.#stopping.signal)
+    this.#liveness = new Liveness(parts, this.#stopping.signal)
   }
 
   /** At boot, before any route is applied: what does not run of the live releases is started at once. */
@@ -101,11 +106,33 @@ export class Monitor {
   async #judge(replica: ReplicaRecord, status: ReplicaStatus | undefined, atBoot: boolean): Promise<void> {
     if (status?.running) this.#told.delete(replica.id)
     else await this.#tellExit(replica, status?.exit)
-    if (replica.state === 'ready' && runsWhereItShould(replica, status)) return this.#keep(replica)
+    if (replica.state === 'ready' && runsWhereItShould(replica, status)) {
+      await this.#forgive(replica)
+      this.#ask(replica)
+      return this.#keep(replica)
+    }
+    this.#liveness.forget(replica.id)
     this.#kept.delete(replica.id)
     this.#reviving.add(replica.id)
     if (atBoot) await this.#revival.startNow(replica, status)
     this.#begin(this.#revival.run(replica, atBoot).finally(() => this.#reviving.delete(replica.id)))
+  }
+
+  /** In the background: an answer may take its time, and the others are to be looked after. */
+  #ask(replica: ReplicaRecord): void {
+    if (this.#asking.has(replica.id)) return
+    this.#asking.add(replica.id)
+    this.#begin(this.#askNow(replica).finally(() => this.#asking.delete(replica.id)))
+  }
+
+  async #askNow(replica: ReplicaRecord): Promise<void> {
+    const unwell = await this.#liveness.unwell(replica)
+    if (unwell === undefined || this.#reviving.has(replica.id)) return
+    this.#liveness.forget(replica.id)
+    this.#kept.delete(replica.id)
+    this.#told.add(replica.id) // its end is Rivetr's doing, and is told as that
+    this.#reviving.add(replica.id)
+    await this.#revival.renew(replica, unwell).finally(() => this.#reviving.delete(replica.id))
   }
 
   async #keep({ id, runtime: name }: ReplicaRecord): Promise<void> {
@@ -115,12 +142,21 @@ export class Monitor {
     this.#kept.add(id)
   }
 
+  /** A crash loop is over when a replica has lived well for a while. */
+  async #forgive({ id, falls, fellAt }: ReplicaRecord): Promise<void> {
+    const { ledger, clock } = this.#parts
+    if (falls > 0 && clock.now() - Date.parse(fellAt ?? '') > goodLifeMs) await ledger.forgetFalls(id)
+  }
+
   async #tellExit(replica: ReplicaRecord, { exitCode, oom }: ReplicaExit = vanished): Promise<void> {
     if (this.#told.has(replica.id)) return
     this.#told.add(replica.id)
-    const { apps, hooks, log } = this.#parts
+    const { apps, hooks, ledger, log } = this.#parts
+    const falls = await ledger.countFall(replica.id, { exitCode, oom })
     const app = await apps.get(systemPrincipal('kernel'), replica.app)
-    log.warn(`replica ${replica.id} of ${app.name} ended with exit code ${exitCode}`, { oom })
+    log.warn(`replica ${replica.id} of ${app.name} ended ${exitText({ exitCode, oom })}`, { falls })
+    if (falls === loopFalls)
+      log.warn(`${app.name} is in a crash loop: it is started again after growing pauses`, { app: app.id })
     hooks.notify('replicaExited', { app, replica: replicaView(replica), exitCode, oom })
   }
 

@@ -6,6 +6,7 @@ import type { KernelConfig } from '../host/config.ts'
 import type { HookHost } from '../host/hook-host.ts'
 import type { DeploymentLogs } from './deployment-log.ts'
 import type { Ledger } from './ledger.ts'
+import type { Pauses } from './pauses.ts'
 import type { Providers } from './providers.ts'
 import type { RouteTables } from './route-table.ts'
 import type { Turns } from './turns.ts'
@@ -24,6 +25,7 @@ export interface DeployParts {
   readonly ledger: Ledger
   readonly providers: Providers
   readonly tables: RouteTables
+  readonly pauses: Pauses
   readonly logs: DeploymentLogs
   readonly workspaces: Workspaces
   readonly buildTurns: Turns

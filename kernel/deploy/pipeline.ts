@@ -2,9 +2,10 @@ import { type DeploymentState, messageOf, RivetrError, Runtime, type Wait } from
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
 import { withDeadline } from './deadline.ts'
-import { isDatabaseFull, withFullDisks } from './full-disk.ts'
+import { withFullDisks } from './full-disk.ts'
 import { lastLinesOf } from './last-lines.ts'
 import { Interruption, type Run } from './run.ts'
+import { maskedFields, secretMask } from './secret-mask.ts'
 import { stateOfStep } from './states.ts'
 import { build } from './steps/build.ts'
 import { check, checkLimitMs } from './steps/check.ts'
@@ -13,13 +14,12 @@ import { prepare } from './steps/prepare.ts'
 import { renewRelease } from './steps/renew.ts'
 import { start } from './steps/start.ts'
 import { switchTraffic } from './steps/switch.ts'
+import { untilWritten } from './until-written.ts'
 
 /** How long an engine may take to say that it is there. */
 const detectLimitMs = 10_000
 /** How long a deployment waits before it looks for an engine again. */
 const engineRetryMs = 15_000
-/** How long it takes until rows that could not be written are tried again. */
-const writeRetryMs = 2_000
 
 /** A gate said "not yet". */
 class Paused extends Error {
@@ -64,7 +64,11 @@ async function deploy(run: Run, stopping: AbortSignal): Promise<void> {
   // Entered by the commit point itself: until then the deployment can still be cancelled, wait or fail. From there on
   // nothing is given up half-way, so the step bounds what comes before it, and not itself.
   await run.bounded('the gate preSwitch', config.switchTimeoutMs, () => pass(run, 'preSwitch'))
-  await run.record('switch', () => switchTraffic(run, stopping))
+  await run.record(
+    'switch',
+    () => switchTraffic(run, stopping),
+    (write) => untilWritten(run.parts, `the end of the switch of deployment ${run.id}`, stopping, write),
+  )
 }
 
 /** Runs one deployment as far as it goes. Always leaves it live, final, waiting, or (when Rivetr stops) as it is. */
@@ -157,17 +161,21 @@ async function fail(run: Run, error: unknown, stopping: AbortSignal): Promise<vo
   const { parts, step } = run
   const { hooks, ledger, log } = parts
   const cancelled = error instanceof Interruption
-  const lastLines = cancelled ? [] : await lastLinesOf(parts, run.id)
-  const described = cancelled
-    ? describe(error)
-    : await withFullDisks(parts.workspaces.folders, describe(error))
+  const masked = await secretMask(parts, run.app.id)
+  const lastLines = cancelled ? [] : (await lastLinesOf(parts, run.id)).map(masked)
+  const plain = cancelled ? describe(error) : await withFullDisks(parts.workspaces.folders, describe(error))
+  const described = { ...plain, message: masked(plain.message) }
   run.say(
     cancelled
       ? messageOf(error)
       : `failed${step === undefined ? '' : ` in the step ${step}`}: ${described.message}`,
   )
-  if (!cancelled) log.warn(`deployment ${run.id} of ${run.app.name} failed`, { step, ...errorFields(error) })
-  const moved = await untilWritten(run, stopping, async () => {
+  if (!cancelled)
+    log.warn(`deployment ${run.id} of ${run.app.name} failed`, {
+      step,
+      ...maskedFields(errorFields(error), masked),
+    })
+  const moved = await untilWritten(parts, `the end of deployment ${run.id}`, stopping, async () => {
     await clean(parts, run.id) // which also makes room for the rows
     await run.closeStep(cancelled ? 'cancelled' : 'failed')
     return ledger.move(run.id, failable, cancelled ? 'cancelled' : 'failed', {
@@ -185,19 +193,6 @@ async function fail(run: Run, error: unknown, stopping: AbortSignal): Promise<vo
     })
 }
 
-/** The end of a deployment is written as soon as it can be: a disk that is full now may have room in a moment. */
-async function untilWritten<T>(run: Run, stopping: AbortSignal, write: () => Promise<T>): Promise<T> {
-  const { clock, log } = run.parts
-  for (;;) {
-    try {
-      return await write()
-    } catch (error) {
-      log.error(`the end of deployment ${run.id} could not be written; trying again`, errorFields(error))
-      await clock.sleep(writeRetryMs, stopping)
-    }
-  }
-}
-
 const failable: readonly DeploymentState[] = [
   'queued',
   ...Object.values(stateOfStep).filter((state) => state !== 'switching'),
@@ -206,6 +201,5 @@ const failable: readonly DeploymentState[] = [
 /** What people read; the inside of an unexpected error stays in Rivetr's own log. */
 function describe(error: unknown): { code: string; message: string } {
   if (RivetrError.is(error)) return { code: error.code, message: error.message }
-  if (isDatabaseFull(error)) return { code: 'internal', message: 'the database could not be written' }
   return { code: 'internal', message: messageOf(error) }
 }

@@ -1,4 +1,5 @@
 import {
+  Certificates,
   type Images,
   Images as ImagesToken,
   type NamedToken,
@@ -57,5 +58,10 @@ export class Providers {
 
   traffic(): Traffic {
     return this.one(Traffic)
+  }
+
+  /** Without a provider of certificates hosts are served without one. */
+  certificates(): Certificates | undefined {
+    return this.#container.find<Certificates>(Certificates)
   }
 }

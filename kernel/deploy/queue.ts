@@ -4,7 +4,7 @@ import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import { runDeployment } from './pipeline.ts'
 import { Interruption, Run } from './run.ts'
-import { retire } from './steps/retire.ts'
+import { Retirement } from './steps/retire.ts'
 
 /** What could not even begin (a disk that is full) is not tried again at once. */
 const brokenOffMs = 5_000
@@ -21,17 +21,26 @@ export class Queue {
   readonly #turns = new Map<string, Turn>()
   readonly #retiring = new Set<Promise<void>>()
   readonly #stopping = new AbortController()
+  readonly #retirement: Retirement
+  #open = false
   #pumping: Promise<void> | undefined
   #again = false
   #takeBack: () => void = () => undefined
 
   constructor(parts: DeployParts) {
     this.#parts = parts
+    this.#retirement = new Retirement(parts, this.#stopping.signal)
+  }
+
+  /** Gives turns from now on. Not before the recovery of a boot is over: it takes whatever is under way for cut off. */
+  open(): void {
+    this.#open = true
+    this.wake()
   }
 
   /** Something may be due: called after every change of a row that waits. */
   wake(): void {
-    if (this.#stopping.signal.aborted) return
+    if (!this.#open || this.#stopping.signal.aborted) return
     if (this.#pumping !== undefined) {
       this.#again = true
       return
@@ -56,12 +65,29 @@ export class Queue {
     return true
   }
 
+  /** A turn that the boot before has begun: until its work is done, the app gets no other. */
+  occupy({ id, app }: DeploymentRecord, work: () => Promise<void>): Promise<void> {
+    const ended = work()
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          this.#parts.log.error(`deployment ${id} broke off`, errorFields(error))
+      })
+      .then(() => {
+        this.#turns.delete(app)
+        this.wake()
+      })
+    this.#turns.set(app, { deployment: id, controller: new AbortController(), ended })
+    return ended
+  }
+
   /** Lets replicas of an app drain in the background. */
   retire(app: string): void {
-    const work: Promise<void> = retire(this.#parts, app, this.#stopping.signal)
-      .catch((error: unknown) =>
-        this.#parts.log.error(`old replicas of app ${app} were not retired`, errorFields(error)),
-      )
+    const work: Promise<void> = this.#retirement
+      .retire(app)
+      .catch((error: unknown) => {
+        if (!this.#stopping.signal.aborted)
+          this.#parts.log.error(`old replicas of app ${app} were not retired`, errorFields(error))
+      })
       .finally(() => this.#retiring.delete(work))
     this.#retiring.add(work)
   }
@@ -119,7 +145,9 @@ export class Queue {
     try {
       await runDeployment(run, this.#stopping.signal)
     } finally {
-      await log.close()
+      const lost = await log.close()
+      if (lost > 0)
+        run.parts.log.error(`${lost} lines of the log of deployment ${row.id} could not be written`)
     }
     if ((await ledger.get(row.id)).state === 'live') this.retire(row.app)
   }

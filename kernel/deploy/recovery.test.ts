@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempDisposable } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type DeploymentState, wait } from '@rivetr/sdk'
+import { type DeploymentState, Deployments, wait } from '@rivetr/sdk'
 import { createDeployStage, type DeployStage, fakePlugins, tester, testPlugin } from '@rivetr/testing'
 
 function temporaryFolder() {
@@ -60,6 +61,58 @@ for (const [state, hang] of hangs) {
   })
 }
 
+for (const [state, hang] of hangs) {
+  test(`one that was ${state} is cancelled, also before the boot has come to it`, async () => {
+    await using folder = await temporaryFolder()
+    const fakes = fakePlugins()
+    const dataDir = join(folder.path, 'data')
+    await using first = await createDeployStage({ dataDir, fakes })
+    await first.createApp()
+    const old = await first.deploy('shop')
+    const goOn = hang(first)
+    const { id } = await first.request('shop')
+    await first.reaches(id, state)
+    await stop(first)
+    goOn()
+
+    const early = testPlugin(
+      { name: 'early', requires: ['deployments'] },
+      { setup: () => undefined, start: async (ctx) => void (await ctx.get(Deployments).cancel(tester, id)) },
+    )
+    await using second = await createDeployStage({ dataDir, fakes, plugins: [early] })
+    const cancelled = await second.deployments.get(tester, id)
+    assert.equal(cancelled.state, 'cancelled')
+    assert.equal(cancelled.steps.at(-1)?.outcome, 'cancelled')
+    assert.deepEqual(
+      fakes.runtime.specs.map(({ deployment }) => deployment),
+      [old.id],
+    )
+    assert.equal((await second.deploy('shop')).state, 'live')
+  })
+}
+
+test('a deployment of which something cannot be removed at boot fails and says why, and the next one goes on', async () => {
+  await using folder = await temporaryFolder()
+  const fakes = fakePlugins()
+  const dataDir = join(folder.path, 'data')
+  await using first = await createDeployStage({ dataDir, fakes })
+  await first.createApp()
+  const goOn = fakes.source.hang()
+  const { id } = await first.request('shop')
+  const workspaces = join(dataDir, 'workspaces')
+  await first.until('the workspace', () => existsSync(join(workspaces, id)) || undefined)
+  await stop(first)
+  goOn()
+  await rm(workspaces, { recursive: true, force: true })
+  await writeFile(workspaces, 'no folder')
+
+  await using second = await createDeployStage({ dataDir, fakes })
+  const failed = await second.reaches(id, 'failed')
+  assert.match(String(failed.reason), /stopped while it was fetching, and .* could not be removed: ENOTDIR/)
+  await rm(workspaces)
+  await second.deploy('shop')
+})
+
 test('a release command that was cut off is not run again: the deployment fails and says why', async () => {
   await using folder = await temporaryFolder()
   const fakes = fakePlugins()
@@ -112,9 +165,10 @@ test('a switch that was past its commit point rolls forward', async () => {
   await using second = await createDeployStage({ dataDir, fakes })
   const live = await second.reaches(id, 'live')
   assert.equal(live.attempt, 1)
+  const before = live.steps.filter(({ step }) => step !== 'retire')
   assert.deepEqual(
-    live.steps.map(({ outcome }) => outcome),
-    live.steps.map(() => 'done'),
+    before.map(({ outcome }) => outcome),
+    before.map(() => 'done'),
   )
   assert.equal((await second.deployments.get(tester, old.id)).state, 'retired')
   await second.until('end of the old replica', () => (fakes.runtime.specs.length === 1 ? true : undefined))
@@ -123,6 +177,36 @@ test('a switch that was past its commit point rolls forward', async () => {
     route?.upstreams.map(({ replica }) => replica),
     live.replicas.map((replica) => replica.id),
   )
+})
+
+test('a switch that was past its commit point is live, and the old replica goes, only once the edges have the table', async () => {
+  await using folder = await temporaryFolder()
+  const fakes = fakePlugins()
+  const dataDir = join(folder.path, 'data')
+  await using first = await createDeployStage({ dataDir, fakes })
+  await first.createApp()
+  await first.deploy('shop')
+  fakes.traffic.failNext('apply')
+  const { id } = await first.request('shop')
+  await first.reaches(id, 'switching')
+  await stop(first)
+
+  const edges = Promise.withResolvers<void>()
+  const apply = fakes.traffic.apply.bind(fakes.traffic)
+  fakes.traffic.apply = async (...table) => {
+    await edges.promise
+    return apply(...table)
+  }
+  await using second = await createDeployStage({ dataDir, fakes })
+  const next = await second.request('shop')
+  for (let passed = 0; passed < 50; passed++) await second.clock.advance(1_000)
+  assert.equal((await second.deployments.get(tester, id)).state, 'switching')
+  assert.equal((await second.deployments.get(tester, next.id)).state, 'queued')
+  assert.equal(fakes.runtime.runningSpecs.length, 2)
+  edges.resolve()
+  await second.reaches(next.id, 'live')
+  assert.equal((await second.deployments.get(tester, id)).state, 'retired')
+  await second.until('end of the old replicas', () => (fakes.runtime.specs.length === 1 ? true : undefined))
 })
 
 test('queued and waiting deployments stay what they are', async () => {
@@ -264,6 +348,42 @@ test('a stray of a deployment of ours is removed at boot, one of an unknown depl
   )
   assert.ok(second.kernel.log.some(({ msg }) => /replica unknown .* is left alone/.test(String(msg))))
   assert.equal((await second.deployments.get(tester, id)).state, 'live')
+})
+
+test('what is asked for while a boot still recovers begins only afterwards, and is not taken for cut off', async () => {
+  await using folder = await temporaryFolder()
+  const fakes = fakePlugins()
+  const dataDir = join(folder.path, 'data')
+  await using first = await createDeployStage({ dataDir, fakes })
+  await first.createApp()
+  await first.deploy('shop')
+  await stop(first)
+
+  const { runtime, source } = fakes
+  const fetched = source.fetched.length
+  let begun = 0
+  const list = runtime.list.bind(runtime)
+  runtime.list = async () => {
+    // The first thing that a recovery asks: as an engine that takes its time.
+    for (let turns = 0; turns < 500; turns++) await new Promise(setImmediate)
+    begun = source.fetched.length - fetched
+    runtime.list = list
+    return list()
+  }
+  let asked = ''
+  const early = testPlugin(
+    { name: 'early', requires: ['deployments'] },
+    {
+      setup: () => undefined,
+      async start(ctx) {
+        asked = (await ctx.get(Deployments).request(tester, 'shop', { kind: 'manual' })).id
+      },
+    },
+  )
+  await using second = await createDeployStage({ dataDir, fakes, plugins: [early] })
+  const live = await second.reaches(asked, 'live')
+  assert.equal(live.attempt, 1)
+  assert.equal(begun, 0)
 })
 
 test('an engine that is away at boot keeps nobody from booting', async () => {

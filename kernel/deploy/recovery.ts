@@ -1,13 +1,14 @@
-import { type ReplicaStatus, type Runtime, Runtime as RuntimeToken } from '@rivetr/sdk'
+import { messageOf, type ReplicaStatus, type Runtime, Runtime as RuntimeToken } from '@rivetr/sdk'
 import { DeploymentRow } from '../data/entities/index.ts'
 import { errorFields } from '../host/logger.ts'
 import { clean } from './clean.ts'
-import type { DeploymentRecord, Ledger } from './ledger.ts'
+import type { DeploymentRecord } from './ledger.ts'
 import type { Monitor } from './monitor.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
 import { restartable } from './states.ts'
 import { finishSwitch } from './steps/switch.ts'
+import { untilWritten } from './until-written.ts'
 
 /** How long a runtime may take at boot to answer, before what it runs is left for the next sweep. */
 const runtimeLimitMs = 30_000
@@ -24,18 +25,31 @@ export async function recover(
 ): Promise<void> {
   const { ledger, tables, log, database } = parts
   await monitor.restore()
-  void tables.publishForCertain(stopping).catch(() => undefined)
-  for (const { id } of await ledger.find({ state: 'switching' })) {
-    await finishSwitch({ id, parts })
-    await endSteps(ledger, id, 'done')
-  }
+  const published = tables.publishForCertain(stopping)
+  published.catch(() => undefined)
+  const rolledForward = (await ledger.find({ state: 'switching' })).map((row) =>
+    queue.occupy(row, async () => {
+      await published
+      await untilWritten(parts, `that deployment ${row.id} is live`, stopping, async () => {
+        await ledger.endSteps(row.id, 'done')
+        await finishSwitch({ id: row.id, parts })
+      })
+    }),
+  )
   for (const row of await ledger.find({ state: { $in: [...restartable] } })) {
-    await restart(parts, row).catch((error: unknown) =>
-      log.error(`deployment ${row.id} was not recovered`, errorFields(error)),
-    )
+    await restart(parts, row).catch(async (error: unknown) => {
+      log.error(`deployment ${row.id} was not recovered`, errorFields(error))
+      await giveUp(parts, row, error)
+    })
   }
-  for (const app of new Set((await ledger.replicas({ state: 'draining' })).map((replica) => replica.app)))
-    queue.retire(app)
+  // Until then the edges may send requests to them.
+  const draining = new Set((await ledger.replicas({ state: 'draining' })).map(({ app }) => app))
+  void Promise.all([published, ...rolledForward]).then(
+    () => {
+      for (const app of draining) queue.retire(app)
+    },
+    () => undefined, // Rivetr stops
+  )
   await sweep(parts)
   log.info('recovered', { queued: await database.rows.count(DeploymentRow, { state: 'queued' }) })
 }
@@ -46,7 +60,7 @@ async function restart(parts: DeployParts, row: DeploymentRecord): Promise<void>
   await clean(parts, row.id)
   const release = row.release ? await ledger.release(row.release) : undefined
   const steps = await ledger.steps(row.id)
-  await endSteps(ledger, row.id, 'failed')
+  await ledger.endSteps(row.id, 'failed')
   const half = steps.some(
     ({ step, outcome, attempt }) => step === 'prepare' && outcome === 'running' && attempt === row.attempt,
   )
@@ -65,10 +79,11 @@ async function restart(parts: DeployParts, row: DeploymentRecord): Promise<void>
   })
 }
 
-/** Steps that were under way when the last process ended. */
-async function endSteps(ledger: Ledger, deployment: string, outcome: 'done' | 'failed'): Promise<void> {
-  for (const step of await ledger.steps(deployment))
-    if (step.outcome === 'running') await ledger.leaveStep(step.id, outcome)
+/** What cannot be cleaned cannot be started again; left as it is, it would hold up its app for ever. */
+async function giveUp({ ledger }: DeployParts, row: DeploymentRecord, error: unknown): Promise<void> {
+  const message = `Rivetr was stopped while it was ${row.state}, and what was left of it could not be removed: ${messageOf(error)}`
+  await ledger.endSteps(row.id, 'failed')
+  await ledger.move(row.id, restartable, 'failed', { reason: message, error: { code: 'internal', message } })
 }
 
 async function statusesOf(runtime: Runtime): Promise<Map<string, ReplicaStatus>> {

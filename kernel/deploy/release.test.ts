@@ -2,14 +2,14 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type App, envChange, Releases } from '@rivetr/sdk'
 import { createDeployStage, type DeployStage, tester, testPlugin } from '@rivetr/testing'
-import { SecretRow } from '../data/entities/index.ts'
 
 function setEnv(
   { apps }: DeployStage,
   app: string,
   set: Record<string, { value: string; secret?: boolean }>,
+  more: { revokeEarlier?: boolean } = {},
 ) {
-  return apps.changeEnv(tester, app, envChange.parse({ set }))
+  return apps.changeEnv(tester, app, envChange.parse({ set, ...more }))
 }
 
 /** The env of what runs now, without what Rivetr sets. */
@@ -96,22 +96,49 @@ test('a rollback brings image, env and settings back together, without a build',
   assert.equal(stage.fakes.builder.requests.length, 2)
 })
 
-test('a secret that was revoked is replaced by its newest value, and the log says so', async () => {
+test('a secret whose earlier values were revoked comes back as its newest, and the deployment and its log say so', async () => {
   await using stage = await createDeployStage()
-  const app = await stage.createApp({ env: { TOKEN: { value: 'the first secret', secret: true } } })
+  const app = await stage.createApp({
+    env: { TOKEN: { value: 'the first secret', secret: true }, OTHER: { value: 'one', secret: true } },
+  })
   const first = await stage.deploy('shop')
-  await setEnv(stage, 'shop', { TOKEN: { value: 'the second secret', secret: true } })
+  await setEnv(stage, 'shop', { OTHER: { value: 'two', secret: true } })
+  await setEnv(
+    stage,
+    'shop',
+    { TOKEN: { value: 'the second secret', secret: true } },
+    { revokeEarlier: true },
+  )
   await stage.deploy('shop')
   await retired(stage, app)
-  await stage.kernel.kernel.parts.database.rows.nativeUpdate(
-    SecretRow,
-    { scope: app.id, version: 1 },
-    { revokedAt: 'now' },
-  )
-  const back = await stage.reaches((await stage.deployments.rollback(tester, first.id)).id, 'live')
+  const asked = await stage.deployments.rollback(tester, first.id)
+  assert.equal(asked.trigger.reason, 'back to v1 (revoked, so the newest value is used: TOKEN)')
+  const back = await stage.reaches(asked.id, 'live')
   await retired(stage, app)
-  assert.deepEqual(runningEnv(stage), [{ TOKEN: 'the second secret' }])
+  assert.deepEqual(runningEnv(stage), [{ OTHER: 'one', TOKEN: 'the second secret' }])
   assert.ok((await stage.logOf(back.id)).some((line) => /TOKEN of release v1 was revoked/.test(line)))
+})
+
+test('a live replica whose secret was revoked is started again with the newest value', async () => {
+  await using stage = await createDeployStage()
+  const app = await stage.createApp({ env: { TOKEN: { value: 'the first secret', secret: true } } })
+  await stage.deploy('shop')
+  await setEnv(
+    stage,
+    'shop',
+    { TOKEN: { value: 'the second secret', secret: true } },
+    { revokeEarlier: true },
+  )
+  assert.deepEqual(runningEnv(stage), [{ TOKEN: 'the first secret' }])
+  const [{ id } = { id: '' }] = stage.fakes.runtime.runningSpecs
+  stage.fakes.runtime.crash(id, { exitCode: 1, oom: false })
+  await stage.until('the replica in its place', async () => {
+    await stage.clock.advance(1_000)
+    const [replica] = await stage.kernel.kernel.parts.ledger.replicas({ app: app.id, state: 'ready' })
+    return replica !== undefined && stage.fakes.runtime.runningSpecs.length === 1 ? true : undefined
+  })
+  assert.deepEqual(runningEnv(stage), [{ TOKEN: 'the second secret' }])
+  assert.ok(stage.kernel.log.some(({ msg }) => /newest value is used: TOKEN/.test(String(msg))))
 })
 
 test('a rollback to an image that is gone is refused before anything stops', async () => {

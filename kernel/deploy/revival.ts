@@ -1,12 +1,13 @@
-import { type App, messageOf, type ReplicaStatus, systemPrincipal } from '@rivetr/sdk'
+import { type App, messageOf, type ReplicaExit, type ReplicaStatus, systemPrincipal } from '@rivetr/sdk'
 import { replicaView } from '../data/deployment-view.ts'
-import { openSnapshot } from '../data/env.ts'
+import { openSnapshot, remarkOn } from '../data/env.ts'
 import { errorFields } from '../host/logger.ts'
 import { withDeadline } from './deadline.ts'
 import type { ReplicaRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import { healthOf, probe } from './probe.ts'
 import { type ReleaseRecord, replicaSpec } from './replica-spec.ts'
+import { stopTimeoutOf } from './steps/retire.ts'
 
 /** How long an engine that starts replicas again by itself may take before its replica leaves the table. */
 const comeBackMs = 3_000
@@ -14,7 +15,7 @@ const comeBackPollMs = 250
 /** Pause before a start: doubles with each, and is short again after a life of this length. */
 const firstPauseMs = 1_000
 const longestPauseMs = 60_000
-const goodLifeMs = 120_000
+export const goodLifeMs = 120_000
 /** Pause before an engine that is away is asked again. */
 const awayMs = 1_000
 const engineLimitMs = 60_000
@@ -56,6 +57,18 @@ export class Revival {
     )
   }
 
+  /** One that is live and unwell: out of the table, ended, and started again like one that fell. */
+  async renew(replica: ReplicaRecord, unwell: string): Promise<void> {
+    const { ledger, providers, log } = this.#parts
+    if (!(await this.#withdraw(replica, undefined, unwell))) return
+    log.warn(`replica ${replica.id} is ended and started again: ${unwell}`)
+    const timeoutMs = await stopTimeoutOf(this.#parts, replica)
+    await providers.runtime(replica.runtime).stop(replica.id, { timeoutMs })
+    const exit = (await this.#find(replica))?.exit ?? { exitCode: 137, oom: false }
+    await ledger.countFall(replica.id, { ...exit, unwell })
+    return this.run(replica, true)
+  }
+
   /** Ends when the replica is ready, when its release is not live any more, or when Rivetr stops. */
   async run(replica: ReplicaRecord, atBoot: boolean): Promise<void> {
     let said = ''
@@ -80,7 +93,6 @@ export class Revival {
 
   /** False: the engine was quicker, or is away, and everything stays as it is. */
   async #leaveTable(replica: ReplicaRecord): Promise<boolean> {
-    const { ledger, tables, hooks } = this.#parts
     let status: ReplicaStatus | undefined
     try {
       status = this.#keeps(replica) ? await this.#comesBack(replica, comeBackMs) : await this.#find(replica)
@@ -89,9 +101,15 @@ export class Revival {
     }
     if (replica.state === 'ready' && runsWhereItShould(replica, status)) return false
     if (replica.state === 'starting') return true
-    if (!(await ledger.setReplica(replica.id, 'starting', status?.exit))) return false
-    await tables.publishForCertain(this.#stopping)
     const detail = status?.running ? 'it runs at another endpoint' : 'it ended'
+    return this.#withdraw(replica, status?.exit, detail)
+  }
+
+  /** False: it serves no more. */
+  async #withdraw(replica: ReplicaRecord, exit: ReplicaExit | undefined, detail: string): Promise<boolean> {
+    const { ledger, tables, hooks } = this.#parts
+    if (!(await ledger.setReplica(replica.id, 'starting', exit))) return false
+    await tables.publishForCertain(this.#stopping)
     const app = await this.#app(replica)
     const [now = replica] = await ledger.replicas({ id: replica.id })
     hooks.notify('healthChanged', { app, replica: replicaView(now), from: 'ready', to: 'starting', detail })
@@ -139,10 +157,10 @@ export class Revival {
     const runtime = providers.runtime(replica.runtime)
     const release = await this.#release(replica)
     const app = await this.#app(replica)
-    const { env } = await openSnapshot(secrets, app.id, release.env)
+    const { env, replaced } = await openSnapshot(secrets, app.id, release.env)
     this.#lives.set(replica.id, { startedAtMs: this.#parts.clock.now(), pauseMs })
     if (status?.running) await runtime.remove(replica.id) // at another endpoint
-    log.warn(`replica ${replica.id} of ${app.name} does not run; starting it again`)
+    log.warn(`replica ${replica.id} of ${app.name} does not run; starting it again${remarkOn(replaced)}`)
     try {
       await this.#bounded(`starting ${replica.id}`, (signal) =>
         runtime.start(replicaSpec(app, replica, release, env), signal),

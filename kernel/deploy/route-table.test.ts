@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Routes } from '@rivetr/sdk'
+import { Certificates, Routes } from '@rivetr/sdk'
 import { createDeployStage, tester, testPlugin } from '@rivetr/testing'
 
 test('a route of an app without a release has no upstreams, and one with a release has its replicas', async () => {
@@ -96,4 +96,67 @@ test('routes that no edge takes are an error for whoever changed them, and the n
     stage.fakes.traffic.table.routes.map(({ host }) => host),
     ['a.test', 'other.test'],
   )
+})
+
+/** A provider of certificates that is asked and told, and fails when it is to. */
+function certifier() {
+  const told: string[][] = []
+  let fails = false
+  const plugin = testPlugin(
+    { name: 'certifier', provides: ['certificates'] },
+    {
+      setup: (ctx) =>
+        ctx.provide(Certificates, () => ({
+          ensure: async (hosts) => void told.push([...hosts]),
+          forTable: async () => {
+            if (fails) throw new Error('out of order')
+            const certificate = { hosts: ['shop.test'], chain: 'chain', key: 'key' }
+            return { certificates: told.length > 0 ? [certificate] : [], challenges: [] }
+          },
+        })),
+    },
+  )
+  const failFromNowOn = () => {
+    fails = true
+  }
+  return { plugin, told, failFromNowOn }
+}
+
+test('the provider of certificates hears of the hosts once for each change, and its certificates are in the table', async () => {
+  const { plugin, told } = certifier()
+  await using stage = await createDeployStage({ plugins: [plugin] })
+  await stage.createApp()
+  const routes = stage.kernel.get(Routes)
+  await routes.publish()
+  assert.deepEqual(
+    stage.fakes.traffic.table.certificates?.map(({ hosts }) => hosts),
+    [['shop.test']],
+  )
+  await routes.replace(tester, 'shop', [
+    { host: 'new.test', path: '/' },
+    { host: 'new.test', path: '/x' },
+  ])
+  assert.deepEqual(told, [[], ['shop.test'], ['new.test']])
+})
+
+test('a provider of certificates that fails costs neither routes nor the certificates that were there', async () => {
+  const { plugin, failFromNowOn } = certifier()
+  await using stage = await createDeployStage({ plugins: [plugin] })
+  await stage.createApp()
+  const routes = stage.kernel.get(Routes)
+  await routes.publish()
+  failFromNowOn()
+  await routes.replace(tester, 'shop', [{ host: 'new.test', path: '/' }])
+  const { table } = stage.fakes.traffic
+  assert.equal(table.routes[0]?.host, 'new.test')
+  assert.equal(table.certificates?.length, 1)
+})
+
+test('a hundred calls to publish at once make two tables', async () => {
+  await using stage = await createDeployStage()
+  await stage.createApp()
+  const count = () => stage.fakes.traffic.calls.filter((call) => call.startsWith('apply')).length
+  const before = count()
+  await Promise.all(Array.from({ length: 100 }, () => stage.kernel.get(Routes).publish()))
+  assert.ok(count() - before <= 2, `${count() - before} tables`)
 })

@@ -84,9 +84,14 @@ export class Run {
 
   /**
    * A step is in the rows before it acts. One that fails stays open until the deployment was cleaned: on a disk that is
-   * full nothing can be written before. When Rivetr stops it stays as it is: the next boot sees what was under way.
+   * full nothing can be written before. When Rivetr stops it stays as it is: the next boot sees what was under way. `ending`
+   is how the end of one that went well is written.
    */
-  async record(step: Step, work: () => Promise<void>): Promise<void> {
+  async record(
+    step: Step,
+    work: () => Promise<void>,
+    ending: (write: () => Promise<void>) => Promise<void> = (write) => write(),
+  ): Promise<void> {
     const { ledger } = this.parts
     this.step = step
     const record = await ledger.enterStep(this.id, this.row.attempt, step)
@@ -97,7 +102,7 @@ export class Run {
       this.#open.endedAt = ledger.now()
       throw error
     }
-    await ledger.leaveStep(record, 'done')
+    await ending(() => ledger.leaveStep(record, 'done'))
     this.#open = undefined
     this.step = undefined
   }

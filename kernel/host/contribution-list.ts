@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   type AnyRoute,
   type Contributions,
+  type EdgeContribution,
   type Manifest,
   type PageContribution,
   RivetrError,
@@ -12,6 +14,7 @@ export class ContributionList implements Contributions {
   routes: readonly { plugin: string; route: AnyRoute }[] = []
   pages: readonly { plugin: string; page: PageContribution }[] = []
   widgets: readonly { plugin: string; widget: WidgetContribution }[] = []
+  edges: readonly EdgeContribution[] = []
   readonly #listeners = new Set<() => void>()
 
   addRoute({ name, routes }: Manifest, route: AnyRoute): () => void {
@@ -55,6 +58,18 @@ export class ContributionList implements Contributions {
     this.widgets = [...this.widgets, entry]
     return this.#undo(() => {
       this.widgets = this.widgets.filter((other) => other !== entry)
+    })
+  }
+
+  addEdge(edge: EdgeContribution): () => void {
+    if (!isDeepStrictEqual(edge.config, JSON.parse(JSON.stringify(edge.config))))
+      throw new RivetrError(
+        'plugin_invalid',
+        `edgeConfig of plugin ${edge.plugin} returns what is no plain data: JSON has to carry it`,
+      )
+    this.edges = [...this.edges, edge]
+    return this.#undo(() => {
+      this.edges = this.edges.filter((other) => other !== edge)
     })
   }
 

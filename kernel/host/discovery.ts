@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
   API_VERSION,
@@ -19,6 +19,8 @@ export interface FoundPlugin {
   readonly manifest: Manifest
   readonly version: string
   readonly builtIn: boolean
+  /** Absolute path of the module that the manifest names as `edge`. */
+  readonly edgeFile?: string | undefined
   load(): Promise<AnyPlugin>
 }
 
@@ -59,6 +61,7 @@ export async function discover(folder: string, builtIn: boolean): Promise<FoundP
     manifest,
     version: pkg.version ?? '0.0.0',
     builtIn,
+    edgeFile: manifest.edge === null ? undefined : edgeFileOf(folder, manifest.edge, file),
     load: async () => {
       if (!builtIn) shareSdk()
       return checkDefinition(await import(pathToFileURL(join(dirname(file), entryOf(pkg))).href), manifest)
@@ -91,6 +94,13 @@ export function checkDefinition(module: { default?: unknown }, manifest: Manifes
     )
   }
   return definition as AnyPlugin
+}
+
+function edgeFileOf(folder: string, edge: string, manifestFile: string): string {
+  const root = resolve(folder)
+  const path = resolve(root, edge)
+  if (path.startsWith(root + sep)) return path
+  throw new RivetrError('plugin_invalid', `rivetr.edge in ${manifestFile} leads out of the plugin: ${edge}`)
 }
 
 function entryOf(pkg: { main?: string; exports?: unknown }): string {

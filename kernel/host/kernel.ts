@@ -25,6 +25,7 @@ import { SecretRow } from '../data/entities/index.ts'
 import { ensureInstanceId } from '../data/facts.ts'
 import { ensureKeyFile } from '../data/key-file.ts'
 import { SecretStore } from '../data/secrets.ts'
+import { stopApp } from '../deploy/app-stop.ts'
 import { DeploymentLogs } from '../deploy/deployment-log.ts'
 import { DeploymentService } from '../deploy/deployments.ts'
 import { Heads } from '../deploy/heads.ts'
@@ -32,12 +33,14 @@ import { Ledger } from '../deploy/ledger.ts'
 import { LogService } from '../deploy/logs.ts'
 import { Monitor } from '../deploy/monitor.ts'
 import type { DeployParts } from '../deploy/parts.ts'
+import { Pauses } from '../deploy/pauses.ts'
 import { planApp } from '../deploy/plan.ts'
 import { Providers } from '../deploy/providers.ts'
 import { Queue } from '../deploy/queue.ts'
 import { recover } from '../deploy/recovery.ts'
 import { removeApp } from '../deploy/removal.ts'
 import { trimDaily } from '../deploy/retention.ts'
+import { RouteService } from '../deploy/route-service.ts'
 import { RouteTables } from '../deploy/route-table.ts'
 import { stopReplicas } from '../deploy/stop-replicas.ts'
 import { Turns } from '../deploy/turns.ts'
@@ -50,6 +53,7 @@ import type { FoundPlugin } from './discovery.ts'
 import { type GateMemoryParts, recallGates, rememberGates } from './gate-memory.ts'
 import { HookHost } from './hook-host.ts'
 import { createLogger } from './logger.ts'
+import { endOrphans } from './orphans.ts'
 import { PluginHost } from './plugin-host.ts'
 import { schedulesOf } from './schedules.ts'
 import type { Scope } from './scope.ts'
@@ -130,7 +134,7 @@ export class Kernel {
       await rememberGates(booted.gates)
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
-      booted.queue.wake()
+      booted.queue.open()
       kernel.#trimming = trimDaily(booted.parts, booted.stopping.signal)
       kernel.#comparing = kernel.#heads.keep(booted.stopping.signal)
       const running = booted.plugins.list().filter(({ state }) => state === 'running')
@@ -185,6 +189,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
   const undo = new AsyncDisposableStack()
   undo.defer(() => folder.release())
   try {
+    await endOrphans(dataDir, log)
     const container = new Container()
     const hooks = new HookHost()
     const contributions = new ContributionList()
@@ -209,7 +214,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
     undo.defer(() => plugins.stop())
     await database.migrate('kernel')
     const key = await ensureKeyFile(dataDir, (await database.rows.count(SecretRow, {})) > 0)
-    const { parts, queue, heads, deployments, logs } = await deployment({
+    const { parts, queue, heads, deployments, routes, logs } = await deployment({
       config,
       dataDir,
       database,
@@ -238,13 +243,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
       [Plugins, plugins],
       [Contributions, contributions],
       [Releases, { list: deployments.releases.bind(deployments) } satisfies Releases],
-      [
-        Routes,
-        {
-          list: parts.apps.routes.bind(parts.apps),
-          replace: parts.apps.replaceRoutes.bind(parts.apps),
-        } satisfies Routes,
-      ],
+      [Routes, routes],
       [Lifecycle, { stop: (reason) => options.onStop?.(reason) } satisfies Lifecycle],
     ]
     for (const [token, service] of shared) services.set(token, () => service)
@@ -295,7 +294,9 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     clock,
     log,
     traffic: () => providers.traffic(),
+    certificates: () => providers.certificates(),
   })
+  const pauses = new Pauses(clock, providers)
   const apps: AppService = new AppService({
     database,
     secrets,
@@ -303,6 +304,7 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     clock,
     plan: (draft) => planApp(providers, draft),
     publishRoutes: () => tables.publish(),
+    stop: (app, by) => stopApp(parts, queue, app.id, by),
     removeAll: (app) => removeApp(parts, queue, app),
   })
   const parts: DeployParts = {
@@ -317,6 +319,7 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     ledger: new Ledger(database, hooks, clock),
     providers,
     tables,
+    pauses,
     logs: new DeploymentLogs(dataDir, clock),
     workspaces: new Workspaces(dataDir, appsDirOf(config, dataDir)),
     buildTurns: new Turns(config.maxBuilds),
@@ -324,7 +327,8 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
   const queue: Queue = new Queue(parts)
   const deployments = new DeploymentService(parts, queue)
   const heads = new Heads(parts, deployments)
-  return { parts, queue, heads, deployments, logs: new LogService(parts, deployments) }
+  const routes = new RouteService({ database, apps, hooks, clock, pauses, publish: () => tables.publish() })
+  return { parts, queue, heads, deployments, routes, logs: new LogService(parts, deployments) }
 }
 
 function appsDirOf(config: KernelConfig, dataDir: string): string {

@@ -18,6 +18,7 @@ import {
   z,
 } from '@rivetr/sdk'
 import { createTestKernel, TestClock, type TestKernel, testPlugin } from '@rivetr/testing'
+import { discover } from './discovery.ts'
 import { Kernel } from './kernel.ts'
 
 interface Greeter {
@@ -32,6 +33,43 @@ function stateOf(kernel: TestKernel, name: string) {
     .list()
     .find((plugin) => plugin.name === name)
 }
+
+test('the edge module of a plugin is contributed with what the plugin gives it, as long as the plugin runs', async () => {
+  const config = z.strictObject({ paths: z.array(z.string()).default(['/x']), key: z.string().default('k') })
+  const edge = '/plugins/doorman/edge.js'
+  const doorman = testPlugin(
+    { name: 'doorman', edge },
+    { config, edgeConfig: ({ paths }) => ({ paths }), setup: () => undefined },
+  )
+  const plain = testPlugin({ name: 'plain', edge }, { setup: () => undefined })
+  await using kernel = await createTestKernel({ plugins: [doorman, plain, bystander([])] })
+  const contributions = kernel.get(Contributions)
+  assert.deepEqual(contributions.edges, [
+    { plugin: 'doorman', version: '0.0.0', file: edge, config: { paths: ['/x'] } },
+    { plugin: 'plain', version: '0.0.0', file: edge, config: {} },
+  ])
+  await kernel.stop()
+  assert.deepEqual(contributions.edges, [])
+})
+
+test('a plugin that gives its edge module what is no plain data fails by name', async () => {
+  const faulty = testPlugin(
+    { name: 'faulty', edge: '/plugins/faulty/edge.js' },
+    { edgeConfig: () => ({ at: new Date(0) as never }), setup: () => undefined },
+  )
+  await using kernel = await createTestKernel({ plugins: [faulty] })
+  assert.equal(stateOf(kernel, 'faulty')?.error?.code, 'plugin_invalid')
+  assert.deepEqual(kernel.get(Contributions).edges, [])
+})
+
+test('an edge module outside of the plugin is refused', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-edge-'))
+  for (const edge of ['../other/edge.js', '/etc/edge.js', '.']) {
+    const rivetr = { name: 'faulty', api: '^1.0', edge }
+    await writeFile(join(folder.path, 'package.json'), JSON.stringify({ rivetr }))
+    await assert.rejects(discover(folder.path, false), { code: 'plugin_invalid' })
+  }
+})
 
 /** A plugin that only lives; tells what happened to it. */
 function bystander(life: string[]) {

@@ -181,8 +181,17 @@ export class PluginHost implements Plugins {
     const { context } = record
     await this.#attempt(record, 'setup', async () => {
       await this.#bounded('setup', async () => definition.setup(context as never))
+      this.#contributeEdge(record, scope)
       record.state = 'configured'
     })
+  }
+
+  #contributeEdge({ found, definition, config }: PluginRecord, scope: Scope): void {
+    const { edgeFile: file, version, manifest } = found
+    if (file === undefined) return
+    const edgeConfig = definition?.edgeConfig?.(config as never) ?? {}
+    const edge = { plugin: manifest.name, version, file, config: edgeConfig }
+    scope.register(() => this.#parts.contributions.addEdge(edge))
   }
 
   async #start(record: PluginRecord): Promise<void> {

@@ -14,7 +14,7 @@ interface Message {
 /** What a build made, as far as it came: what has to be cleared away when it fails. */
 export interface BuildTrace {
   /** The image that it ended in. */
-  image?: string
+  image?: string | undefined
   /** The layers that this build itself made, not those that it found in the cache; the classic builder names them. */
   readonly layers: string[]
   /** The container of the step that is running. */
@@ -34,11 +34,14 @@ export async function readBuild(
   let cached = false
   const say = (text: string) => {
     const container = /^ ---> Running in ([0-9a-f]{12,64})$/.exec(text)?.[1]
-    const layer = /^ ---> ([0-9a-f]{12,64})$/.exec(text)?.[1]
-    if (/^Step \d+\/\d+ : /.test(text)) cached = /^Step \d+\/\d+ : FROM /i.test(text)
-    else if (text === ' ---> Using cache') cached = true
+    // Docker, and then Podman, each with its own words.
+    const layer = /^(?: ---|--)> ([0-9a-f]{11,64})$/.exec(text)?.[1]
+    const step = /^(?:\[\d+\/\d+\] )?step \d+\/\d+ ?: (.+)$/i.exec(text)?.[1]
+    if (step !== undefined) cached = /^FROM /i.test(step)
+    else if (/^(?: ---|--)> Using cache(?: [0-9a-f]+)?$/.test(text)) cached = true
     else if (container !== undefined) trace.container = container
     else if (layer !== undefined && !cached) trace.layers.push(layer)
+    trace.image ??= /^Successfully built ([0-9a-f]{12,64})$/.exec(text)?.[1]
     onLine(text, 'stdout')
   }
   for await (const message of jsonLines<Message>(body)) {

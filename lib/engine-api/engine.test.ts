@@ -109,12 +109,15 @@ describe('an engine', () => {
     await assert.rejects(given, { code: 'cancelled' })
   })
 
-  it('that comes back is connected to again by whoever listens to its events', async (t) => {
+  it('G4: that comes back, or closed an idle stream, is connected to again by whoever listens to its events', async (t) => {
     const path = await socket(t)
     const event = { Action: 'start', Actor: { ID: 'c1', Attributes: {} } }
+    let streams = 0
     const listener: RequestListener = (request, response) => {
       if (request.url === '/version') return response.end(JSON.stringify(version))
-      return response.write(`${JSON.stringify(event)}\n`)
+      response.write(`${JSON.stringify(event)}\n`)
+      streams += 1
+      return streams === 2 ? response.end() : response
     }
     let close = await serve(t, path, listener)
     const stop = new AbortController()
@@ -130,8 +133,42 @@ describe('an engine', () => {
         await close()
         close = await serve(t, path, listener)
       }
-      if (seen.length === 4) stop.abort()
+      if (seen.length === 6) stop.abort()
     }
-    assert.deepEqual(seen, [connected, event, connected, event])
+    assert.deepEqual(seen, [connected, event, connected, event, connected, event])
+  })
+
+  it('G4: tells every event once, also of the same nanosecond, and after its clock was put back', async (t) => {
+    const path = await socket(t)
+    const at = (Action: string, timeNano: number) => ({
+      Action,
+      timeNano,
+      Actor: { ID: 'c1', Attributes: {} },
+    })
+    const streamed = [
+      [at('start', 5_000), at('die', 5_000), at('start', 5_000)],
+      [at('die', 1_000), at('start', 900)],
+    ]
+    const queries: (string | undefined)[] = []
+    await serve(t, path, (request, response) => {
+      if (request.url === '/version') return response.end(JSON.stringify(version))
+      queries.push(request.url)
+      const events = streamed[queries.length - 1]
+      if (events === undefined) return response.flushHeaders()
+      return response.end(events.map((event) => `${JSON.stringify(event)}\n`).join(''))
+    })
+    const stop = new AbortController()
+    const seen: string[] = []
+    for await (const each of engineEvents(new Engine('Docker', engineAddress(path)), {
+      label: 'a=b',
+      actions: ['start', 'die'],
+      signal: stop.signal,
+    })) {
+      seen.push(each === connected ? connected : each.Action)
+      if (queries.length === 3) stop.abort()
+    }
+    assert.deepEqual(seen, [connected, 'start', 'die', 'start', connected, 'die', 'start', connected])
+    // No time of the engine's is sent back to it: what happened meanwhile is seen by looking, so no clock matters.
+    assert.doesNotMatch(queries.join(' '), /since|until/)
   })
 })

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Agent } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
+import { inspect } from 'node:util'
 import { RivetrError } from '@rivetr/sdk'
 import type Dockerode from 'dockerode'
 import type { EngineAddress } from './address.ts'
@@ -35,12 +36,20 @@ const defaultLimitMs = 60_000
 export class Engine {
   /** For people: `Docker at unix:///run/docker.sock`. */
   readonly title: string
+  readonly name: string
+  /** It listens on a socket of this machine. */
+  readonly isLocal: boolean
   private readonly address: EngineAddress
-  private readonly agent = new Agent({ keepAlive: false })
+  private readonly agent = terse(new Agent({ keepAlive: false }))
+  private readonly ensureServed: () => Promise<void>
   private connected: Promise<{ docker: Dockerode; version: EngineVersion }> | undefined
 
-  constructor(name: string, address: EngineAddress) {
+  /** `ensureServed` is asked before the engine is met, for the first time and after it was away. */
+  constructor(name: string, address: EngineAddress, ensureServed: () => Promise<void> = async () => {}) {
+    this.ensureServed = ensureServed
+    this.name = name
     this.title = `${name} at ${address.url}`
+    this.isLocal = address.socketPath !== undefined
     this.address = address
   }
 
@@ -51,13 +60,19 @@ export class Engine {
   /** The JSON of the answer; undefined where there is none. */
   async call<T = undefined>(request: EngineRequest): Promise<T> {
     const { docker } = await this.connect(request.signal)
-    return (await this.dial(docker, request, false)) as T
+    return (await this.dial(docker, request, 'json')) as T
   }
 
   /** The body of the answer as it comes. The signal of the request ends it, also while it is read. */
   async stream(request: EngineRequest): Promise<IncomingMessage> {
     const { docker } = await this.connect(request.signal)
-    return (await this.dial(docker, request, true)) as IncomingMessage
+    return (await this.dial(docker, request, 'stream')) as IncomingMessage
+  }
+
+  /** The connection itself, once the engine has handed it over (`Upgrade: tcp`). */
+  async hijack(request: EngineRequest): Promise<Duplex> {
+    const { docker } = await this.connect(request.signal)
+    return (await this.dial(docker, request, 'connection')) as Duplex
   }
 
   /** Negotiates the version once, and again after the engine was away: it may have been upgraded meanwhile. */
@@ -70,11 +85,12 @@ export class Engine {
 
   private async negotiate() {
     try {
+      await this.ensureServed()
       const bare = await this.client()
       const offered = (await this.dial(
         bare,
         { method: 'GET', path: '/version', limitMs: 10_000 },
-        false,
+        'json',
       )) as {
         ApiVersion: string
         MinAPIVersion?: string
@@ -104,7 +120,11 @@ export class Engine {
     } as Dockerode.DockerOptions)
   }
 
-  private async dial(docker: Dockerode, request: EngineRequest, isStream: boolean): Promise<unknown> {
+  private async dial(
+    docker: Dockerode,
+    request: EngineRequest,
+    wanted: 'json' | 'stream' | 'connection',
+  ): Promise<unknown> {
     const { method, path, query = {}, json, archive, signal, limitMs = defaultLimitMs } = request
     const name = `${method} ${path}`
     const abort = new AbortController()
@@ -125,7 +145,8 @@ export class Engine {
             options: { _query: query, _body: json ?? {} },
             file: archive,
             abortSignal: abort.signal,
-            isStream,
+            isStream: wanted === 'stream',
+            hijack: wanted === 'connection',
             statusCodes: { 200: true, 201: true, 204: true },
           } as never,
           (error: Error | null, data: unknown) => (error === null ? resolve(data) : reject(error)),
@@ -133,7 +154,7 @@ export class Engine {
       })
       const data = await untilAborted(answer, abort.signal)
       // A stream goes on after this, and with it the wish of the caller to end it.
-      if (isStream) (data as IncomingMessage).once('close', forget)
+      if (wanted !== 'json') (data as Duplex).once('close', forget)
       else forget()
       return data
     } catch (error) {
@@ -181,4 +202,9 @@ async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T
   } finally {
     forget()
   }
+}
+
+/** Docker-modem prints each request for its debug log, read or not: through its agent, that would be every open socket. */
+function terse(agent: Agent): Agent {
+  return Object.assign(agent, { [inspect.custom]: () => 'Agent' })
 }

@@ -8,7 +8,9 @@ import {
   messageOf,
   RivetrError,
 } from '@rivetr/sdk'
+import { BuildGroup } from './build-group.ts'
 import { type BuildTrace, buildFailed, readBuild, readTransfer } from './build-output.ts'
+import type { Dialect } from './dialect.ts'
 import { type Engine, unless } from './engine.ts'
 import { engineMessage, engineStatus } from './engine-error.ts'
 import { instanceFilter, labels } from './labels.ts'
@@ -33,15 +35,19 @@ const clearLimitMs = 5_000
 export class EngineImages implements Images {
   private readonly engine: Engine
   private readonly instance: string
+  private readonly dialect: Dialect
 
-  constructor(engine: Engine, instance: string) {
+  constructor(engine: Engine, instance: string, dialect: Dialect) {
     this.engine = engine
     this.instance = instance
+    this.dialect = dialect
   }
 
   async build(build: ImageBuild): Promise<ImageInfo> {
     const { signal, onLine } = build
     const trace: BuildTrace = { layers: [] }
+    const begunAtMs = Date.now()
+    const group = this.groupOfBuild()
     // The libraries for archives are loaded with the first build, not when Rivetr starts.
     const { buildContext } = await import('./build-context.ts')
     const archive = await buildContext(build.folder, build.dockerfile)
@@ -49,17 +55,20 @@ export class EngineImages implements Images {
       const body = await this.engine.stream({
         method: 'POST',
         path: '/build',
-        query: this.buildQuery(build),
+        query: { ...this.buildQuery(build), ...(group && { cgroupparent: group.path }) },
         archive,
         signal,
         limitMs: buildLimitMs,
       })
       await readBuild(body, trace, onLine)
       signal.throwIfAborted()
-      return await this.get(trace.image ?? build.tag)
+      // Never by its tag: that could still be the name of an image from before.
+      if (trace.image === undefined) throw buildFailed('the engine ended the build without naming an image')
+      return await this.get(trace.image)
     } catch (error) {
       // What went wrong with the build says more than what goes wrong now.
-      await this.clear(trace).catch(() => {})
+      await group?.end(clearLimitMs)
+      await this.clear(trace, begunAtMs).catch(() => {})
       if (signal.aborted) throw signal.reason
       if (archive.errored !== null)
         throw buildFailed(`its files cannot be read: ${archive.errored.message}`, error)
@@ -118,7 +127,7 @@ export class EngineImages implements Images {
       throw new RivetrError('conflict', `the image ${id} was not made by this Rivetr, and stays`)
     await this.refuseWhenUsed(image.Id)
     // An image with several names goes when its last name goes; one without a name goes by its id.
-    const names = image.RepoTags?.filter((tag) => tag !== '<none>:<none>') ?? []
+    const names = namesOf(image)
     for (const name of names.length > 0 ? names : [image.Id])
       await unless([404], this.engine.call({ method: 'DELETE', path: `/images/${encodeURIComponent(name)}` }))
   }
@@ -146,10 +155,16 @@ export class EngineImages implements Images {
     return (await this.get(loaded)).id
   }
 
+  private groupOfBuild(): BuildGroup | undefined {
+    const needed = !this.dialect.endsBuilds && this.engine.isLocal && BuildGroup.possible()
+    return needed ? new BuildGroup() : undefined
+  }
+
   private buildQuery(build: ImageBuild): Record<string, string | number> {
     const { memoryBytes, cpus } = build.limits ?? {}
     return {
       dockerfile: build.dockerfile,
+      ...(build.target === undefined ? {} : { target: build.target }),
       t: build.tag,
       labels: JSON.stringify({ ...build.labels, [labels.instance]: this.instance }),
       buildargs: JSON.stringify(build.args),
@@ -164,21 +179,32 @@ export class EngineImages implements Images {
    * Takes away what an unfinished build made. Its layers carry no label, so nobody could tell later that they are
    * ours; the layers of earlier builds of the app stay, and the next build goes on from them.
    */
-  private async clear({ container, layers }: BuildTrace): Promise<void> {
-    if (container !== undefined) await this.clearContainer(container)
-    // A layer that something else builds on by now is not ours to remove, and the engine refuses it.
-    for (const layer of layers.reverse())
-      await unless([404, 409], this.engine.call({ method: 'DELETE', path: `/images/${layer}` }))
+  private async clear({ container, layers }: BuildTrace, begunAtMs: number): Promise<void> {
+    if (container !== undefined) await this.clearContainer(container, begunAtMs)
+    for (const layer of layers.reverse()) await this.clearLayer(layer)
   }
 
-  /** The engine ends the step by itself once nobody listens; where it is slow, it is told. */
-  private async clearContainer(id: string): Promise<void> {
+  /** By what the build printed, and a program may print anything: an image with a name is never a layer. */
+  private async clearLayer(id: string): Promise<void> {
+    const image = await this.inspect(id)
+    if (image === undefined || namesOf(image).length > 0) return
+    // A layer that something else builds on by now is not ours to remove, and the engine refuses it.
+    await unless([404, 409], this.engine.call({ method: 'DELETE', path: `/images/${image.Id}` }))
+  }
+
+  /**
+   * The engine ends the step by itself once nobody listens; where it is slow, it is told. Also known only by what the build
+   * printed: a container that was there before is not one of its steps.
+   */
+  private async clearContainer(id: string, begunAtMs: number): Promise<void> {
     const path = `/containers/${id}`
-    for (const giveUpAt = Date.now() + clearLimitMs; Date.now() < giveUpAt; await sleep(50))
-      if (
-        (await unless([404], this.engine.call<object>({ method: 'GET', path: `${path}/json` }))) === undefined
+    for (const giveUpAt = Date.now() + clearLimitMs; Date.now() < giveUpAt; await sleep(50)) {
+      const found = await unless(
+        [404],
+        this.engine.call<{ Created: string }>({ method: 'GET', path: `${path}/json` }),
       )
-        return
+      if (found === undefined || Date.parse(found.Created) < begunAtMs) return
+    }
     await unless([404, 409], this.engine.call({ method: 'DELETE', path, query: { force: 1 } }))
   }
 
@@ -205,6 +231,10 @@ export class EngineImages implements Images {
     const path = `/images/${encodeURIComponent(reference)}/json`
     return unless([404], this.engine.call<Inspected>({ method: 'GET', path }))
   }
+}
+
+function namesOf({ RepoTags }: Inspected): string[] {
+  return RepoTags?.filter((tag) => tag !== '<none>:<none>') ?? []
 }
 
 function infoOf({ Id, Size, Config }: Inspected): ImageInfo {

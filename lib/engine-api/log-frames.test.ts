@@ -29,7 +29,7 @@ async function linesOf(
 }
 
 describe('a log stream', () => {
-  it('is taken apart wherever it is cut', async () => {
+  it('G2: is taken apart wherever it is cut: in a header, in a character, around an empty frame', async () => {
     const bytes = Buffer.concat([
       frame(1, 'é one\n'),
       frame(2, 'two 漢\r\n'),
@@ -46,7 +46,7 @@ describe('a log stream', () => {
     }
   })
 
-  it('is only bytes where there was a terminal', async () => {
+  it('G2: is only bytes where there was a terminal, and not one of them is taken for a header', async () => {
     const lines = await linesOf(Buffer.from('one\r\ntwo 漢\r\n'), { raw: true, chunkBytes: 1 })
     assert.deepEqual(
       lines.map(({ text }) => text),
@@ -54,7 +54,31 @@ describe('a log stream', () => {
     )
   })
 
-  it('keeps a character whole that two frames share, beside the other stream', async () => {
+  it('G2: has a time before each line where there was a terminal, wherever it is cut', async () => {
+    const bytes = Buffer.from(`${stamp}one é\r\n${stamp}two`)
+    for (let chunkBytes = 1; chunkBytes <= bytes.length; chunkBytes++) {
+      const lines = await linesOf(bytes, { raw: true, timestamps: true, chunkBytes })
+      assert.deepEqual(
+        lines.map(({ text, at }) => [text, at]),
+        [
+          ['one é', '2026-01-02T03:04:05.678Z'],
+          ['two', '2026-01-02T03:04:05.678Z'],
+        ],
+      )
+    }
+  })
+
+  for (const raw of [true, false]) {
+    it(`G2: loses nothing of a line of 1 MB ${raw ? 'from a terminal' : 'in frames'}`, async () => {
+      const text = 'é0123456'.repeat(128 * 1024)
+      const bytes = raw ? Buffer.from(`${text}\nnext\n`) : frame(1, `${text}\nnext\n`)
+      const pieces = (await linesOf(bytes, { raw, chunkBytes: 32 * 1024 + 1 })).map((line) => line.text)
+      assert.equal(pieces.pop(), 'next')
+      assert.equal(pieces.join(''), text)
+    })
+  }
+
+  it('G2: keeps a character whole that two frames share, beside the other stream', async () => {
     const [first, second] = [Buffer.from('é').subarray(0, 1), Buffer.from('é').subarray(1)]
     const half = (part: Buffer) => Buffer.concat([Buffer.from([1, 0, 0, 0, 0, 0, 0, part.length]), part])
     const lines = await linesOf(Buffer.concat([half(first), frame(2, 'between\n'), half(second)]))
@@ -85,7 +109,7 @@ describe('a log stream', () => {
     assert.ok(pieces.every((piece) => piece.length <= 64 * 1024 && piece.isWellFormed()))
   })
 
-  it('is refused where no frames are', async () => {
+  it('G2: is refused where no frames are', async () => {
     await assert.rejects(linesOf(Buffer.from('plain text without any frame')), { code: 'internal' })
   })
 })

@@ -11,6 +11,7 @@ export interface LogFrame {
 const headerBytes = 8
 /** The engine's are 32 KiB at most; more than this is no frame. */
 const longestFrame = 16 * 1024 * 1024
+const newline = 0x0a
 
 /**
  * Takes a log or exec stream apart. A frame is a header of 8 bytes (1 stdout, 2 stderr; three zeros; the length,
@@ -20,10 +21,29 @@ export async function* logFrames(
   source: AsyncIterable<Uint8Array>,
   framing: Framing,
 ): AsyncGenerator<LogFrame> {
-  if (framing === 'raw') {
-    for await (const bytes of source) yield { stream: 'stdout', bytes: Buffer.from(bytes) }
-    return
+  if (framing === 'raw') yield* rawLines(source)
+  else yield* framed(source)
+}
+
+/** Each line by itself: where there are timestamps, one stands before each. */
+async function* rawLines(source: AsyncIterable<Uint8Array>): AsyncGenerator<LogFrame> {
+  let rest = Buffer.alloc(0)
+  for await (const chunk of source) {
+    let start = 0
+    const bytes = Buffer.concat([rest, chunk])
+    for (let end = bytes.indexOf(newline); end >= 0; end = bytes.indexOf(newline, start)) {
+      yield { stream: 'stdout', bytes: bytes.subarray(start, end + 1) }
+      start = end + 1
+    }
+    rest = bytes.subarray(start)
+    if (rest.length < longestFrame) continue
+    yield { stream: 'stdout', bytes: rest }
+    rest = Buffer.alloc(0)
   }
+  if (rest.length > 0) yield { stream: 'stdout', bytes: rest }
+}
+
+async function* framed(source: AsyncIterable<Uint8Array>): AsyncGenerator<LogFrame> {
   let parts: Buffer[] = []
   let held = 0
   let wanted = headerBytes

@@ -2,7 +2,7 @@ import { RivetrError } from '@rivetr/sdk'
 import { rangesOf } from './address-range.ts'
 import { type Engine, unless } from './engine.ts'
 import { engineStatus } from './engine-error.ts'
-import { labels } from './labels.ts'
+import { instanceFilter, labels } from './labels.ts'
 
 /** The network on which this instance's replicas live, apart from each other. */
 export interface EngineNetwork {
@@ -42,12 +42,26 @@ export async function ensureNetwork(
     const found = await findNetwork(engine, instance, signal)
     if (found !== undefined) return found
     try {
-      await createNetwork(engine, instance, await findFreeSubnet(engine, instance, signal), signal)
+      await makeNetwork(engine, instance)
     } catch (error) {
       // Somebody else took the range or the name between two calls.
       if (attempt === 3 || ![403, 409, 500].includes(engineStatus(error) ?? 0)) throw error
     }
   }
+}
+
+const making = new WeakMap<Engine, Promise<void>>()
+
+/** Once at a time: the first replicas of several apps start together, and an engine gives one name to several networks. */
+function makeNetwork(engine: Engine, instance: string): Promise<void> {
+  let made = making.get(engine)
+  if (made === undefined) {
+    made = findFreeSubnet(engine, instance)
+      .then((subnet) => createNetwork(engine, instance, subnet))
+      .finally(() => making.delete(engine))
+    making.set(engine, made)
+  }
+  return made
 }
 
 export async function findNetwork(
@@ -80,24 +94,30 @@ export async function findNetwork(
  * The engine knows which ranges are free, and takes fixed addresses only in a range that it was told: so it is asked
  * for a network, which tells the range, and the same is made again with it.
  */
-async function findFreeSubnet(engine: Engine, instance: string, signal?: AbortSignal): Promise<string> {
-  const follow = signal === undefined ? {} : { signal }
+async function findFreeSubnet(engine: Engine, instance: string): Promise<string> {
   const name = `${networkName(instance)}-range`
   const json = { Name: name, Driver: 'bridge', Labels: { [labels.instance]: instance } }
-  await unless([409], engine.call({ method: 'POST', path: '/networks/create', json, ...follow }))
-  const network = await engine.call<Inspected>({ method: 'GET', path: `/networks/${name}`, ...follow })
-  await unless([404], engine.call({ method: 'DELETE', path: `/networks/${network.Id}` }))
+  const { Id } = await engine.call<{ Id: string }>({ method: 'POST', path: '/networks/create', json })
+  const network = await engine.call<Inspected>({ method: 'GET', path: `/networks/${Id}` })
+  await removeNetworksNamed(engine, instance, name)
   const subnet = network.IPAM.Config?.find(({ Subnet = '' }) => /^[\d.]+\/\d+$/.test(Subnet))?.Subnet
   if (subnet === undefined) throw new RivetrError('unavailable', `${engine.title} gives out no IPv4 network`)
   return subnet
 }
 
-async function createNetwork(
-  engine: Engine,
-  instance: string,
-  subnet: string,
-  signal?: AbortSignal,
-): Promise<void> {
+/** Also what a Rivetr left that was killed between. */
+async function removeNetworksNamed(engine: Engine, instance: string, name: string): Promise<void> {
+  const query = { filters: instanceFilter(instance) }
+  const networks = await engine.call<{ Id: string; Name: string }[]>({
+    method: 'GET',
+    path: '/networks',
+    query,
+  })
+  for (const { Id, Name } of networks)
+    if (Name === name) await unless([404], engine.call({ method: 'DELETE', path: `/networks/${Id}` }))
+}
+
+async function createNetwork(engine: Engine, instance: string, subnet: string): Promise<void> {
   const { gateway, lowerHalf } = rangesOf(subnet)
   await engine.call({
     method: 'POST',
@@ -110,6 +130,5 @@ async function createNetwork(
       Options: { 'com.docker.network.bridge.enable_icc': 'false' },
       Labels: { [labels.instance]: instance },
     },
-    ...(signal === undefined ? {} : { signal }),
   })
 }

@@ -52,7 +52,31 @@ export class TestClock implements Clock {
       next.run()
       await new Promise(setImmediate)
     }
-    this.#now = end
+    // Another move that began meanwhile may have come further.
+    this.#now = Math.max(this.#now, end)
     await new Promise(setImmediate)
+  }
+}
+
+const beatMs = 10
+
+/** Time that goes on with the real one, from now, and that a test can move on besides. For real peers, which have no other. */
+export class RunningClock extends TestClock implements Disposable {
+  readonly #beat: NodeJS.Timeout
+  #last = performance.now()
+
+  constructor(start = new Date().toISOString()) {
+    super(start)
+    this.#beat = setInterval(() => {
+      const now = performance.now()
+      const passed = now - this.#last
+      this.#last = now
+      void this.advance(passed)
+    }, beatMs)
+    this.#beat.unref()
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#beat)
   }
 }

@@ -17,6 +17,9 @@ import { type Fakes, fakePlugins } from './fakes/plugins.ts'
 import { createTestKernel, type TestKernel, type TestKernelOptions } from './test-kernel.ts'
 import { testPlugin } from './test-plugin.ts'
 
+/** Nothing here takes that long; a machine that runs much else besides may. */
+const untilLimitMs = 30_000
+
 export interface DeployStageOptions extends Omit<TestKernelOptions, 'plugins' | 'clock'> {
   /** Besides the fakes. */
   readonly plugins?: readonly FoundPlugin[]
@@ -93,17 +96,17 @@ export async function createDeployStage(options: DeployStageOptions = {}): Promi
       return deployment.endedAt === undefined ? undefined : deployment
     },
     async until(what, ask) {
-      const giveUpAt = performance.now() + 5_000
+      const giveUpAt = performance.now() + untilLimitMs
       for (;;) {
         const answer = await ask()
         if (answer !== undefined) return answer
-        if (performance.now() > giveUpAt) throw new Error(`no ${what} within 5 s`)
+        if (performance.now() > giveUpAt) throw new Error(`no ${what} within ${untilLimitMs} ms`)
         await Promise.race([changed.promise, sleep(20)])
       }
     },
     async logOf(id) {
       const texts: string[] = []
-      const signal = AbortSignal.timeout(5_000)
+      const signal = AbortSignal.timeout(untilLimitMs)
       for await (const { text } of kernel.get(Logs).deployment(tester, id, { signal })) texts.push(text)
       return texts
     },

@@ -113,8 +113,15 @@ function environmentOf(
     Object.entries(config).flatMap(([section, values]) =>
       Object.entries(values).map(([key, value]) => [
         `RIVETR_${section.replaceAll('-', '_').toUpperCase()}__${snake(key)}`,
-        typeof value === 'string' ? value : JSON.stringify(value),
+        typeof value === 'string' ? value : toml(value),
       ]),
     ),
   )
+}
+
+function toml(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(toml).join(', ')}]`
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  const fields = Object.entries(value).map(([key, each]) => `${JSON.stringify(key)} = ${toml(each)}`)
+  return `{ ${fields.join(', ')} }`
 }

@@ -1,7 +1,7 @@
 import { checkDefinition, type FoundPlugin, parseManifest } from '@rivetr/kernel'
 import { definePlugin, type Manifest, type PluginDefinition, type z } from '@rivetr/sdk'
 
-/** A plugin as a stranger writes it, without a package on disk. */
+/** A plugin as a stranger writes it, without a package on disk. `edge` of its manifest is an absolute path. */
 export function testPlugin<Schema extends z.ZodObject>(
   manifest: Partial<Manifest> & { name: string },
   definition: Omit<PluginDefinition<Schema>, 'name'>,
@@ -12,6 +12,7 @@ export function testPlugin<Schema extends z.ZodObject>(
     manifest: parsed,
     version: '0.0.0',
     builtIn: false,
+    edgeFile: parsed.edge ?? undefined,
     load: async () => checkDefinition({ default: plugin }, parsed),
   }
 }

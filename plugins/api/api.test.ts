@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Contributions,
+  type EdgeTapStats,
   RivetrError,
   type Runtime,
   Runtime as RuntimeToken,
@@ -70,6 +71,23 @@ test('secrets of an app never come back', async () => {
   assert.deepEqual(unset.body.items, [])
 })
 
+test('only values of secrets can be revoked', async () => {
+  await using stage = await boot()
+  await stage.ask('POST', '/api/apps', draft)
+  const set = { HIDDEN: { value: 'hunter2', secret: true }, PLAIN: { value: 'seen' } }
+  const { status, body } = await stage.ask('PUT', '/api/apps/shop/env', { set, revokeEarlier: true })
+  assert.equal(status, 400)
+  const { issues } = (body.error as { details: { issues: { path: string }[] } }).details
+  assert.deepEqual(
+    issues.map(({ path }) => path),
+    ['set.PLAIN'],
+  )
+  assert.deepEqual((await stage.ask('GET', '/api/apps/shop/env')).body.items, [])
+  const secret = { HIDDEN: set.HIDDEN }
+  const taken = await stage.ask('PUT', '/api/apps/shop/env', { set: secret, revokeEarlier: true })
+  assert.equal(taken.status, 200)
+})
+
 test('routes are replaced as a whole', async () => {
   await using stage = await boot()
   await stage.ask('POST', '/api/apps', draft)
@@ -82,6 +100,20 @@ test('routes are replaced as a whole', async () => {
     { host: 'b.test', path: '/x' },
   ])
   assert.deepEqual((await stage.ask('GET', '/api/apps/shop/routes')).body, replaced.body)
+})
+
+test('traffic is paused, let go and put into maintenance, and says so', async () => {
+  await using stage = await boot()
+  await stage.ask('POST', '/api/apps', draft)
+  const paused = await stage.ask('POST', '/api/apps/shop/pause', { limitMs: 30_000 })
+  assert.equal(paused.status, 200)
+  assert.match(String(paused.body.pausedUntil), /^\d{4}-/)
+  assert.deepEqual((await stage.ask('POST', '/api/apps/shop/resume')).body, {})
+  const changed = await stage.ask('PUT', '/api/apps/shop/traffic', { maintenance: {} })
+  assert.deepEqual(changed.body, { maintenance: { page: null, retryAfterS: 300 } })
+  assert.deepEqual((await stage.ask('GET', '/api/apps/shop/traffic')).body, changed.body)
+  assert.equal((await stage.ask('POST', '/api/apps/shop/pause', { limitMs: 600_001 })).status, 400)
+  assert.equal((await stage.ask('PUT', '/api/apps/shop/traffic', { errorPages: { 418: 'tea' } })).status, 400)
 })
 
 test('a deployment that fails says why, in its record and in its log', async () => {
@@ -170,6 +202,8 @@ test('the state of plugins and machine is told, and stop reaches the kernel', as
     items.find(({ name }) => name === 'auth')?.taps.map(({ hook }) => hook),
     ['authenticate', 'authorize'],
   )
+  const { plugin: _, tap, ...counts } = inEdges
+  assert.deepEqual(items.find(({ name }) => name === 'engine')?.taps, [{ hook: `edge:${tap}`, ...counts }])
   const stats = await stage.ask('GET', '/api/system/stats')
   assert.equal(stats.status, 200)
   assert.equal((await stage.ask('POST', '/api/system/stop')).status, 202)
@@ -231,6 +265,16 @@ async function boot(onStop?: (reason: 'stop' | 'stop-all') => void): Promise<Sta
   }
 }
 
+const inEdges: EdgeTapStats = {
+  plugin: 'engine',
+  tap: 'request',
+  calls: 9,
+  errors: 5,
+  totalMs: 1,
+  muted: true,
+  error: 'it threw',
+}
+
 /** Just enough of a world for apps to exist; no commit can be fetched. */
 const engine = testPlugin(
   { name: 'engine', provides: ['runtime:fake', 'source:git', 'traffic'] },
@@ -241,7 +285,14 @@ const engine = testPlugin(
         apply: async () => undefined,
         hold: async () => undefined,
         release: async () => undefined,
-        stats: async () => ({ edges: 1, epoch: 0, generation: 0, inFlight: {}, requests: 0 }),
+        stats: async () => ({
+          edges: 1,
+          epoch: 0,
+          generation: 0,
+          inFlight: {},
+          requests: 0,
+          taps: [inEdges],
+        }),
       }))
       ctx.provide(Source, 'git', () => source as never)
     },

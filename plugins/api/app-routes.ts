@@ -9,17 +9,14 @@ import {
   envEntry,
   pageOf,
   pageQuery,
-  type Routes,
-  routeSettings,
   z,
 } from '@rivetr/sdk'
 
 /** An app by its id or its name. */
 export const appParams = z.object({ id: z.string().max(100) })
 const entries = z.object({ items: z.array(envEntry) })
-const routeList = z.object({ items: z.array(routeSettings) })
 
-export function appRoutes(apps: Apps, routes: Routes): AnyRoute[] {
+export function appRoutes(apps: Apps): AnyRoute[] {
   return [
     defineRoute({
       method: 'GET',
@@ -60,6 +57,15 @@ export function appRoutes(apps: Apps, routes: Routes): AnyRoute[] {
       handler: ({ principal, params, body }) => apps.update(principal, params.id, body),
     }),
     defineRoute({
+      method: 'POST',
+      path: '/api/apps/:id/stop',
+      summary: 'End the replicas of an app, until somebody starts or deploys it',
+      access: 'apps:deploy',
+      params: appParams,
+      returns: appSchema,
+      handler: ({ principal, params }) => apps.stop(principal, params.id),
+    }),
+    defineRoute({
       method: 'DELETE',
       path: '/api/apps/:id',
       summary: 'Delete an app with everything that was made for it',
@@ -70,7 +76,6 @@ export function appRoutes(apps: Apps, routes: Routes): AnyRoute[] {
       handler: ({ principal, params }) => apps.remove(principal, params.id) as Promise<undefined>,
     }),
     ...envRoutes(apps),
-    ...hostRoutes(routes),
   ]
 }
 
@@ -95,32 +100,6 @@ function envRoutes(apps: Apps): AnyRoute[] {
       returns: entries,
       handler: async ({ principal, params, body }) => ({
         items: await apps.changeEnv(principal, params.id, body),
-      }),
-    }),
-  ]
-}
-
-function hostRoutes(routes: Routes): AnyRoute[] {
-  return [
-    defineRoute({
-      method: 'GET',
-      path: '/api/apps/:id/routes',
-      summary: 'Under which hosts and paths an app answers',
-      access: 'apps:read',
-      params: appParams,
-      returns: routeList,
-      handler: async ({ principal, params }) => ({ items: await routes.list(principal, params.id) }),
-    }),
-    defineRoute({
-      method: 'PUT',
-      path: '/api/apps/:id/routes',
-      summary: 'Replace the routes of an app; answers when the edges have them',
-      access: 'apps:write',
-      params: appParams,
-      body: z.array(routeSettings).max(100),
-      returns: routeList,
-      handler: async ({ principal, params, body }) => ({
-        items: await routes.replace(principal, params.id, body),
       }),
     }),
   ]

@@ -39,6 +39,21 @@ export function deploymentRoutes(deployments: Deployments, releases: Releases): 
       handler: ({ principal, params, body, requestId }) =>
         deployments.request(principal, params.id, { kind: 'manual', commit: body.commit, requestId }),
     }),
+    ...(['start', 'restart'] as const).map((verb) =>
+      defineRoute({
+        method: 'POST',
+        path: `/api/apps/:id/${verb}`,
+        summary:
+          verb === 'start'
+            ? 'Start an app that was stopped, with the env as it is now'
+            : 'Deploy the live release again, with the env as it is now',
+        access: 'apps:deploy',
+        params: appParams,
+        returns: deploymentSchema,
+        status: 202,
+        handler: ({ principal, params, requestId }) => deployments[verb](principal, params.id, requestId),
+      }),
+    ),
     defineRoute({
       method: 'GET',
       path: '/api/apps/:id/deployments',

@@ -4,6 +4,7 @@ import { deploymentParams } from './deployment-routes.ts'
 
 const after = z.coerce.number().int().min(0).optional()
 const tail = z.coerce.number().int().min(0).max(10_000).optional()
+const since = z.iso.datetime({ offset: true }).optional()
 
 const logLine = z.object({
   seq: z.int(),
@@ -21,7 +22,7 @@ export function logRoutes(logs: Logs): AnyRoute[] {
       summary: 'The log of a deployment, builds included; as events it follows until the deployment ends',
       access: 'apps:logs',
       params: deploymentParams,
-      query: z.object({ after, tail }),
+      query: z.object({ after, tail, since }),
       returns: logLine,
       stream: true,
       handler: ({ principal, params, query, follow, signal }) =>
@@ -33,7 +34,7 @@ export function logRoutes(logs: Logs): AnyRoute[] {
       summary: 'What the replicas of an app print; as events it follows',
       access: 'apps:logs',
       params: appParams,
-      query: z.object({ after, tail, replica: z.string().max(100).optional() }),
+      query: z.object({ after, tail, since, replica: z.string().max(100).optional() }),
       returns: logLine,
       stream: true,
       handler: ({ principal, params, query, follow, signal }) =>
@@ -43,12 +44,6 @@ export function logRoutes(logs: Logs): AnyRoute[] {
 }
 
 /** Whoever goes on after a line wants everything since, also when the first request asked for a tail only. */
-function part({
-  after,
-  tail,
-}: {
-  after?: number | undefined
-  tail?: number | undefined
-}): Pick<LogQuery, 'after' | 'tail'> {
-  return after === undefined ? { tail } : { after }
+function part({ after, tail, since }: Omit<LogQuery, 'signal'>): Pick<LogQuery, 'after' | 'tail' | 'since'> {
+  return after === undefined ? { tail, since } : { after, since }
 }

@@ -1,4 +1,13 @@
-import { type AnyRoute, type Config, defineRoute, type Lifecycle, type Plugins, z } from '@rivetr/sdk'
+import {
+  type AnyRoute,
+  type Config,
+  defineRoute,
+  type EdgeTapStats,
+  type Lifecycle,
+  type PluginInfo,
+  type Plugins,
+  z,
+} from '@rivetr/sdk'
 import type { SystemStats } from './system-stats.ts'
 import { systemStats } from './system-stats.ts'
 
@@ -15,7 +24,16 @@ const plugin = z.object({
   permissions: z.array(z.string()),
   phases: z.record(z.string(), z.number()),
   taps: z.array(
-    z.object({ hook: z.string(), calls: z.int(), errors: z.int(), muted: z.boolean(), totalMs: z.number() }),
+    z.object({
+      /** `edge:request`, `edge:response`, `edge:done` and `edge:load` are those in the edges. */
+      hook: z.string(),
+      calls: z.int(),
+      errors: z.int(),
+      muted: z.boolean(),
+      totalMs: z.number(),
+      /** The last one, of a tap in the edges. */
+      error: z.string().optional(),
+    }),
   ),
 })
 
@@ -24,9 +42,10 @@ export interface SystemServices {
   readonly config: Config
   readonly lifecycle: Lifecycle
   readonly stats: SystemStats
+  edgeTaps(): Promise<readonly EdgeTapStats[]>
 }
 
-export function systemRoutes({ plugins, config, lifecycle, stats }: SystemServices): AnyRoute[] {
+export function systemRoutes({ plugins, config, lifecycle, stats, edgeTaps }: SystemServices): AnyRoute[] {
   return [
     defineRoute({
       method: 'GET',
@@ -34,7 +53,10 @@ export function systemRoutes({ plugins, config, lifecycle, stats }: SystemServic
       summary: 'Every plugin with its state, its taps and how long each phase took',
       access: 'system:read',
       returns: z.object({ items: z.array(plugin) }),
-      handler: async () => ({ items: plugins.list() as z.input<typeof plugin>[] }),
+      async handler() {
+        const inEdges = await edgeTaps()
+        return { items: plugins.list().map((info) => shown(info, inEdges)) }
+      },
     }),
     defineRoute({
       method: 'GET',
@@ -79,4 +101,10 @@ export function systemRoutes({ plugins, config, lifecycle, stats }: SystemServic
       },
     }),
   ]
+}
+
+function shown(info: PluginInfo, inEdges: readonly EdgeTapStats[]): z.input<typeof plugin> {
+  const own = inEdges.filter((tap) => tap.plugin === info.name)
+  const edgeTaps = own.map(({ plugin: _, tap, ...stats }) => ({ hook: `edge:${tap}`, ...stats }))
+  return { ...(info as z.input<typeof plugin>), taps: [...info.taps, ...edgeTaps] }
 }

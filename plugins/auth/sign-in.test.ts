@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { readFile, stat } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Clock, defineRoute, z } from '@rivetr/sdk'
 import { createTestKernel, type TestKernel, testPlugin } from '@rivetr/testing'
@@ -96,6 +97,83 @@ test('wrong passwords and unknown accounts get the same answer, and after ten at
   assert.equal((await attempt(owner.email, owner.password)).status, 200)
 })
 
+describe('I9: forwarding fields of a client', () => {
+  const attempt = (stage: Stage, email: string, forwarded: string) =>
+    stage.ask('POST', '/api/auth/login', { email, password: 'wrong' }, { 'x-forwarded-for': forwarded })
+  const statusesOf = async (answers: Promise<Answer>[]) => {
+    const counts: Record<number, number> = {}
+    for (const { status } of await Promise.all(answers)) counts[status] = (counts[status] ?? 0) + 1
+    return counts
+  }
+
+  test('I9: a thousand made-up addresses are one, where nobody is trusted', async () => {
+    await using stage = await boot({ withOwner: true })
+    const made = Array.from({ length: 1_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`)
+    const answers = made.map((address) => attempt(stage, owner.email, address))
+    assert.deepEqual(await statusesOf(answers), { 401: 10, 429: 990 })
+  })
+
+  test('I9: behind an edge what it added counts, not what the client made up before', async () => {
+    await using stage = await boot({ withOwner: true, trustProxy: true })
+    const answers = Array.from({ length: 12 }, (_, n) =>
+      attempt(stage, owner.email, `10.0.0.${n}, 203.0.113.9`),
+    )
+    assert.deepEqual(await statusesOf(answers), { 401: 10, 429: 2 })
+    assert.equal((await attempt(stage, owner.email, '203.0.113.10')).status, 401)
+  })
+
+  test('I9: an account is not guessed at from a thousand addresses either', async () => {
+    const clock = new LeapingClock()
+    await using stage = await boot({ withOwner: true, trustProxy: true, clock })
+    const answers = Array.from({ length: 120 }, (_, n) => attempt(stage, owner.email, `203.0.113.${n}`))
+    assert.deepEqual(await statusesOf(answers), { 401: 100, 429: 20 })
+    assert.equal((await attempt(stage, 'eve@example.com', '203.0.113.200')).status, 401)
+    clock.leap(15 * 60_000)
+    assert.equal((await stage.ask('POST', '/api/auth/login', owner)).status, 200)
+  })
+
+  test('I9: a foreign host gets into no answer, and no page of it changes anything', async () => {
+    await using stage = await boot({ withOwner: true, trustProxy: true })
+    const cookie = await stage.signIn()
+    const origin = 'https://evil.example.test'
+    const foreign = { 'x-forwarded-host': 'evil.example.test', referer: `${origin}/x` }
+    for (const [method, path, body] of [
+      ['POST', '/api/auth/login?next=//evil.example.test', owner],
+      ['GET', '/api/auth/me?next=//evil.example.test', undefined],
+      ['GET', '/api/openapi.json', undefined],
+      ['GET', '/nothing', undefined],
+    ] as const) {
+      const answer = await stage.ask(method, path, body, { ...foreign, cookie })
+      assert.equal(answer.headers.get('location'), null)
+      assert.doesNotMatch(JSON.stringify([answer.body, [...answer.headers]]), /evil/)
+    }
+    for (const host of ['good:80@evil.example.test', 'evil.example.test:80@good', 'evil.example.test#good'])
+      assert.notEqual(await statusWithHost(stage, host, { cookie, origin }), 201, host)
+  })
+
+  test('I9: a field of 100 kB of commas is refused, and one of 10 kB costs nothing', async () => {
+    await using stage = await boot({ withOwner: true, trustProxy: true })
+    assert.equal((await attempt(stage, owner.email, ','.repeat(10_000))).status, 401)
+    const long = await fetch(`${stage.url}/api/setup`, {
+      headers: { 'x-forwarded-for': ','.repeat(100_000) },
+    })
+    assert.equal(long.status, 431)
+    assert.equal((await stage.ask('GET', '/api/setup')).status, 200)
+  })
+})
+
+/** Of an attempt to make a key under that name of the machine. */
+function statusWithHost(stage: Stage, host: string, headers: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      `${stage.url}/api/keys`,
+      { method: 'POST', headers: { ...headers, host, 'content-type': 'application/json' } },
+      (response) => resolve(response.resume().statusCode ?? 0),
+    )
+    sent.on('error', reject).end(JSON.stringify({ name: 'ci', scopes: ['probe:read'] }))
+  })
+}
+
 test('an API key does what its scopes say, in the header only, until it is revoked or ends', async () => {
   const clock = new LeapingClock()
   await using stage = await boot({ withOwner: true, clock })
@@ -186,15 +264,17 @@ interface Stage extends AsyncDisposable {
 
 async function boot({
   withOwner = false,
+  trustProxy = false,
   clock,
 }: {
   withOwner?: boolean
+  trustProxy?: boolean
   clock?: LeapingClock
 } = {}): Promise<Stage> {
   const kernel = await createTestKernel({
     builtIns: ['http', 'auth'],
     plugins: [probe],
-    config: { http: { port: 0 } },
+    config: { http: { port: 0, trustProxy } },
     ...(clock && { clock }),
   })
   const url = `http://127.0.0.1:${(await readFile(join(kernel.dataDir, 'api.port'), 'utf8')).trim()}`

@@ -5,6 +5,8 @@ import { User } from './entities.ts'
 import { hashPassword, passwordMatches } from './password.ts'
 
 const attemptsPerAccount = 10
+/** From all addresses together: whoever guesses has many of them. */
+const attemptsPerAccountAnywhere = 100
 /** Many accounts from one address: the work of hashing itself is worth protecting. */
 const attemptsPerAddress = 50
 
@@ -70,12 +72,13 @@ export class Users {
     const account = `${ip} ${email}`
     this.#limit.count(ip, attemptsPerAddress)
     this.#limit.count(account, attemptsPerAccount)
+    this.#limit.count(email, attemptsPerAccountAnywhere)
     const user = await this.#database.rows.findOne(User, { email })
     this.#nobody ??= hashPassword('')
     const matches = await passwordMatches(password, user?.passwordHash ?? (await this.#nobody))
     if (user === null || !matches)
       throw new RivetrError('unauthenticated', 'the e-mail address or the password is wrong')
-    this.#limit.forget(account)
+    for (const name of [account, email]) this.#limit.forget(name)
     return user
   }
 }

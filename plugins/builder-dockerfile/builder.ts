@@ -50,6 +50,7 @@ export class DockerfileBuilder implements Builder {
     const { id, ports } = await images.build({
       folder: await realpath(tree.folder),
       dockerfile: relative(await realpath(tree.folder), found.path),
+      target: settings.builder?.target,
       tag: `rivetr-${app.name}:${deployment}`,
       labels,
       args: await args(found.path, request),

@@ -23,9 +23,17 @@ describe('address of a repository', () => {
     const refused = [
       ...[
         'ext::sh -c id',
-        'git@host.example.test:org/app',
-        'ssh://git@host.example.test/x',
         'git://host.example.test/x',
+        '-oProxyCommand=id:x',
+        'git@-oProxyCommand=id:x',
+        '-oProxyCommand=id@host.example.test:x',
+        'ssh://-oProxyCommand=id/x',
+        'ssh://-oProxyCommand=id@host.example.test/x',
+        'ssh://git@[-oProxyCommand=id]/x',
+        'ssh://git@host.example.test',
+        'ssh://git@host.example.test/x?y',
+        'git@host.example.test;id:x',
+        'git+ssh://git@host.example.test/x',
       ],
       ...[
         '/srv/app.git',
@@ -51,6 +59,33 @@ describe('address of a repository', () => {
         text,
       )
     }
+  })
+
+  it('takes ssh in both of its spellings, and the user git where none is named', () => {
+    const server = (text: string) => parseAddress(text, false).ssh
+    assert.deepEqual(server('git@host.example.test:org/app.git'), {
+      user: 'git',
+      host: 'host.example.test',
+      port: 22,
+      path: 'org/app.git',
+    })
+    assert.deepEqual(server('ssh://robot@host.example.test:2222/srv/app.git'), {
+      user: 'robot',
+      host: 'host.example.test',
+      port: 2222,
+      path: '/srv/app.git',
+    })
+    assert.deepEqual(server('ssh://[::1]:2222/srv/app.git'), {
+      user: 'git',
+      host: '::1',
+      port: 2222,
+      path: '/srv/app.git',
+    })
+    assert.equal(
+      parseAddress('ssh://host.example.test/app.git', false).url,
+      'ssh://git@host.example.test/app.git',
+    )
+    assert.deepEqual(parseAddress('git@host.example.test:app', false).protocols, ['ssh'])
   })
 
   it('D1: never repeats a password of an address that it refuses', () => {

@@ -1,4 +1,5 @@
 import { RivetrError } from '@rivetr/sdk'
+import { relayFaultLine } from './ssh-access.ts'
 
 /** Which part of a source is at fault. */
 export type Fault = 'address' | 'access' | 'branch' | 'commit' | 'content' | 'transfer'
@@ -40,7 +41,7 @@ const rules: readonly Rule[] = [
       `no access to ${url}: it wants credentials, or those given are wrong or lack the right to read`,
   },
   {
-    says: /repository '.*' not found|returned error: 404|does not appear to be a git repository|does not exist/,
+    says: /repository '.*' not found|Repository not found|returned error: 404|does not appear to be a git repository|does not exist/,
     fault: 'address',
     means: (url) =>
       `there is no repository at ${url}; a private one looks like this too when credentials are missing`,
@@ -76,6 +77,8 @@ const rules: readonly Rule[] = [
 /** What git's messages mean, as an error that says which part of the source to look at. */
 export function faultOf(stderr: readonly string[], url: string): RivetrError {
   const text = stderr.join('\n')
+  const relayed = relayFaultLine.exec(text)
+  if (relayed !== null) return sourceFault(relayed[1] as Fault, relayed[2] ?? '')
   for (const { says, fault, means } of rules) {
     const match = text.match(says)
     if (match !== null) return sourceFault(fault, means(url, match), stderr)
@@ -88,6 +91,20 @@ export function sourceFault(fault: Fault, message: string, stderr: readonly stri
   return new RivetrError('source_failed', message, {
     details: { fault, ...(line === undefined ? {} : { git: line }) },
   })
+}
+
+export function isFault(error: unknown, fault: Fault): error is RivetrError {
+  return RivetrError.is(error, 'source_failed') && error.details.fault === fault
+}
+
+export function notOnBranch(
+  commit: string,
+  branch: string,
+  url: string,
+  stderr: readonly string[] = [],
+): RivetrError {
+  const advice = 'push it again if a forced push has replaced it'
+  return sourceFault('commit', `commit ${commit} is not on branch ${branch} of ${url}; ${advice}`, stderr)
 }
 
 /**

@@ -6,153 +6,167 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { RivetrError, type SourceSettings } from '@rivetr/sdk'
-import { GitSource } from './source.ts'
+import { BuiltinEngine } from './builtin-engine.ts'
+import type { GitSource } from './source.ts'
+import { SystemEngine } from './system-engine.ts'
+import { testSource } from './test-source.ts'
 
-describe('git against hosts that do not serve', () => {
-  let home: string
-  let source: GitSource
-  const signal = new AbortController().signal
+const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 1 }
 
-  before(async () => {
-    home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
-    source = new GitSource({ home, allowFile: false, slowestBytesPerSecond: 1_000, slowForSeconds: 1 })
-  })
-  after(() => rm(home, { recursive: true }))
+for (const name of ['system', 'builtin'] as const) {
+  describe(`git (${name} engine) against hosts that do not serve`, () => {
+    let home: string
+    let source: GitSource
+    const signal = new AbortController().signal
 
-  async function against(
-    listener: RequestListener,
-    ask: (settings: SourceSettings) => Promise<void>,
-  ): Promise<void> {
-    const server = createServer(listener)
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const { port } = server.address() as AddressInfo
-    try {
-      await ask({ kind: 'git', url: `http://127.0.0.1:${port}/app.git`, branch: 'main' })
-    } finally {
-      server.closeAllConnections()
-      await new Promise((resolve) => server.close(resolve))
-    }
-  }
-
-  const rejects = (work: Promise<unknown>, fault: string, means: RegExp) =>
-    assert.rejects(work, (error) => {
-      assert.ok(RivetrError.is(error, 'source_failed'))
-      assert.equal(error.details.fault, fault)
-      assert.match(error.message, means)
-      return true
+    before(async () => {
+      home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
+      source = testSource(
+        name === 'system' ? new SystemEngine({ home, ...limits }) : new BuiltinEngine(limits),
+      )
     })
+    after(() => rm(home, { recursive: true }))
 
-  it('tells apart who wants credentials, who has no repository, who is no git server, and who is not there', async () => {
-    await against(
-      (_, response) => void response.writeHead(401).end(),
-      (settings) => rejects(source.check(settings, signal), 'access', /no access/),
-    )
-    await against(
-      (_, response) => void response.writeHead(404).end(),
-      (settings) => rejects(source.check(settings, signal), 'address', /no repository/),
-    )
-    await against(
-      (_, response) => void response.end('<!doctype html>\n<title>Welcome</title>\n'),
-      (settings) => rejects(source.check(settings, signal), 'address', /not a git server/),
-    )
-    await against(
-      (_, response) => void response.writeHead(503).end(),
-      (settings) => rejects(source.check(settings, signal), 'transfer', /broke/),
-    )
-    // Port 1 (tcpmux) is served by nothing.
-    const gone = { kind: 'git', url: 'http://127.0.0.1:1/app.git', branch: 'main' }
-    await rejects(source.check(gone, signal), 'address', /nothing answers/)
-  })
+    async function against(
+      listener: RequestListener,
+      ask: (settings: SourceSettings) => Promise<void>,
+    ): Promise<void> {
+      const server = createServer(listener)
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const { port } = server.address() as AddressInfo
+      try {
+        await ask({ kind: 'git', url: `http://127.0.0.1:${port}/app.git`, branch: 'main' })
+      } finally {
+        server.closeAllConnections()
+        await new Promise((resolve) => server.close(resolve))
+      }
+    }
 
-  it('gives a server up that sends a byte now and then', async () => {
-    await against(
-      (_, response) => {
-        response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-advertisement' })
-        const drip = setInterval(() => response.write('0'), 100)
-        response.on('close', () => clearInterval(drip))
-      },
-      (settings) => rejects(source.check(settings, signal), 'transfer', /too slow/),
-    )
-  })
+    const rejects = (work: Promise<unknown>, fault: string, means: RegExp) =>
+      assert.rejects(work, (error) => {
+        assert.ok(RivetrError.is(error, 'source_failed'))
+        assert.equal(error.details.fault, fault)
+        assert.match(error.message, means)
+        return true
+      })
 
-  it('follows no redirect to another protocol', async () => {
-    await against(
-      (_, response) => void response.writeHead(302, { location: 'ftp://127.0.0.1:1/app.git' }).end(),
-      (settings) => rejects(source.check(settings, signal), 'address', /leads to an address with ftp:\/\//),
-    )
-  })
-
-  it('heeds no configuration of a repository in which its folder happens to lie', async () => {
-    const outer = await mkdtemp(join(tmpdir(), 'rivetr-git-outer-'))
-    try {
-      await Promise.all(
-        ['.git/objects', '.git/refs', 'data'].map((name) => mkdir(join(outer, name), { recursive: true })),
+    it('tells apart who wants credentials, who has no repository, who is no git server, and who is not there', async () => {
+      await against(
+        (_, response) => void response.writeHead(401).end(),
+        (settings) => rejects(source.check(settings, signal), 'access', /no access/),
       )
-      await writeFile(join(outer, '.git/HEAD'), 'ref: refs/heads/main\n')
-      await writeFile(
-        join(outer, '.git/config'),
-        '[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://127.0.0.1\n',
-      )
-      const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 1 }
-      const nested = new GitSource({ home: join(outer, 'data'), allowFile: false, ...limits })
       await against(
         (_, response) => void response.writeHead(404).end(),
-        (settings) => rejects(nested.check(settings, signal), 'address', /no repository/),
+        (settings) => rejects(source.check(settings, signal), 'address', /no repository/),
       )
-    } finally {
-      await rm(outer, { recursive: true })
-    }
-  })
+      await against(
+        (_, response) => void response.end('<!doctype html>\n<title>Welcome</title>\n'),
+        (settings) => rejects(source.check(settings, signal), 'address', /not a git server/),
+      )
+      await against(
+        (_, response) => void response.writeHead(503).end(),
+        (settings) => rejects(source.check(settings, signal), 'transfer', /broke/),
+      )
+      // Port 1 (tcpmux) is served by nothing.
+      const gone = { kind: 'git', url: 'http://127.0.0.1:1/app.git', branch: 'main' }
+      await rejects(source.check(gone, signal), 'address', /nothing answers/)
+    })
 
-  it('D1: sends credentials to their own host alone, not to one that it is redirected to, and never in an argument', async () => {
-    const seen: (string | undefined)[] = []
-    const arguments_: string[] = []
-    await against(
-      (request, response) => {
-        seen.push(request.headers.authorization)
-        response.writeHead(401, { 'www-authenticate': 'Basic realm="thief"' }).end()
-      },
-      async (thief) => {
+    it('gives a server up that sends a byte now and then', async () => {
+      await against(
+        (_, response) => {
+          response.writeHead(200, { 'content-type': 'application/x-git-upload-pack-advertisement' })
+          const drip = setInterval(() => response.write('0'), 100)
+          response.on('close', () => clearInterval(drip))
+        },
+        (settings) => rejects(source.check(settings, signal), 'transfer', /too slow/),
+      )
+    })
+
+    it('follows no redirect to another protocol', async () => {
+      await against(
+        (_, response) => void response.writeHead(302, { location: 'ftp://127.0.0.1:1/app.git' }).end(),
+        (settings) => rejects(source.check(settings, signal), 'address', /leads to an address with ftp:\/\//),
+      )
+    })
+
+    if (name === 'system')
+      it('heeds no configuration of a repository in which its folder happens to lie', async () => {
+        const outer = await mkdtemp(join(tmpdir(), 'rivetr-git-outer-'))
+        try {
+          await Promise.all(
+            ['.git/objects', '.git/refs', 'data'].map((name) =>
+              mkdir(join(outer, name), { recursive: true }),
+            ),
+          )
+          await writeFile(join(outer, '.git/HEAD'), 'ref: refs/heads/main\n')
+          await writeFile(
+            join(outer, '.git/config'),
+            '[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://127.0.0.1\n',
+          )
+          const nested = testSource(new SystemEngine({ home: join(outer, 'data'), ...limits }))
+          await against(
+            (_, response) => void response.writeHead(404).end(),
+            (settings) => rejects(nested.check(settings, signal), 'address', /no repository/),
+          )
+        } finally {
+          await rm(outer, { recursive: true })
+        }
+      })
+
+    it('D1: sends credentials to their own host alone, not to one that it is redirected to', async () => {
+      const seen: (string | undefined)[] = []
+      await against(
+        (request, response) => {
+          seen.push(request.headers.authorization)
+          response.writeHead(401, { 'www-authenticate': 'Basic realm="thief"' }).end()
+        },
+        async (thief) => {
+          await against(
+            (_, response) =>
+              void response
+                .writeHead(302, { location: `${thief.url}/info/refs?service=git-upload-pack` })
+                .end(),
+            async ({ url, ...settings }) => {
+              const locked = { ...settings, url: url.replace('//', '//robot:T0KEN@') }
+              await rejects(source.check(locked, signal), 'access', /no access/)
+            },
+          )
+        },
+      )
+      assert.ok(seen.length > 0)
+      assert.deepEqual(new Set(seen), new Set([undefined]))
+    })
+
+    if (name === 'system')
+      it('D1: never has credentials in an argument', async () => {
+        const arguments_: string[] = []
         await against(
-          (_, response) =>
-            void response
-              .writeHead(302, { location: `${thief.url}/info/refs?service=git-upload-pack` })
-              .end(),
-          async ({ url, ...settings }) => {
-            const locked = { ...settings, url: url.replace('//', '//robot:T0KEN@') }
-            await rejects(source.check(locked, signal), 'access', /no access/)
+          async (_, response) => {
+            arguments_.push(...(await argumentsOfGit()))
+            response.writeHead(404).end()
           },
+          ({ url, ...settings }) =>
+            rejects(
+              source.check({ ...settings, url: url.replace('//', '//robot:T0KEN@') }, signal),
+              'address',
+              /./,
+            ),
         )
-      },
-    )
-    assert.ok(seen.length > 0)
-    assert.deepEqual(new Set(seen), new Set([undefined]))
+        assert.ok(arguments_.some((line) => line.includes('ls-remote')))
+        assert.doesNotMatch(arguments_.join('\n'), /T0KEN/)
+      })
 
-    await against(
-      async (_, response) => {
-        arguments_.push(...(await argumentsOfGit()))
-        response.writeHead(404).end()
-      },
-      ({ url, ...settings }) =>
-        rejects(
-          source.check({ ...settings, url: url.replace('//', '//robot:T0KEN@') }, signal),
-          'address',
-          /./,
-        ),
-    )
-    assert.ok(arguments_.some((line) => line.includes('ls-remote')))
-    assert.doesNotMatch(arguments_.join('\n'), /T0KEN/)
+    it('ends git when the signal aborts while the server keeps silent', async () => {
+      const controller = new AbortController()
+      const reason = new Error('taken back')
+      await against(
+        () => controller.abort(reason),
+        (settings) => assert.rejects(source.check(settings, controller.signal), (error) => error === reason),
+      )
+    })
   })
-
-  it('ends git when the signal aborts while the server keeps silent', async () => {
-    const controller = new AbortController()
-    const reason = new Error('taken back')
-    await against(
-      () => controller.abort(reason),
-      (settings) => assert.rejects(source.check(settings, controller.signal), (error) => error === reason),
-    )
-  })
-})
+}
 
 /** The argument vectors of all git processes below this one. */
 async function argumentsOfGit(): Promise<string[]> {

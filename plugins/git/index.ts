@@ -1,12 +1,20 @@
-import { definePlugin, Source, z } from '@rivetr/sdk'
+import { Apps, Clock, Database, definePlugin, RivetrError, Secrets, Source, z } from '@rivetr/sdk'
+import { DeployKey, KnownHost } from './entities.ts'
+import { migrations } from './migrations.ts'
 
 export default definePlugin({
   name: 'git',
   config: z.strictObject({
     engine: z
-      .enum(['auto', 'system'])
+      .enum(['auto', 'system', 'builtin'])
       .default('auto')
-      .describe('Which git does the work; auto takes the git program of the machine'),
+      .describe(
+        'Which git does the work: the program of the machine, or one of our own that needs none; auto takes the program where it is',
+      ),
+    caFile: z
+      .string()
+      .optional()
+      .describe('PEM file of authorities that are trusted for https, beside the usual ones'),
     allowFile: z
       .boolean()
       .default(false)
@@ -23,8 +31,51 @@ export default definePlugin({
       .default(30)
       .describe('How long a transfer may be slower than slowestBytesPerSecond'),
   }),
+  entities: [DeployKey, KnownHost],
+  migrations,
   async setup(ctx) {
-    const { GitSource } = await import('./source.ts')
-    ctx.provide(Source, 'git', () => new GitSource({ ...ctx.config, home: ctx.dataDir }))
+    const [
+      { parseAddress },
+      { chooseEngine },
+      { DeployKeys },
+      { KnownHosts },
+      { deployKeyRoutes, knownHostRoutes },
+      { GitSource },
+    ] = await Promise.all([
+      import('./address.ts'),
+      import('./choose-engine.ts'),
+      import('./deploy-keys.ts'),
+      import('./known-hosts.ts'),
+      import('./routes.ts'),
+      import('./source.ts'),
+    ])
+    const database = ctx.get(Database)
+    const clock = ctx.get(Clock)
+    const deployKeys = new DeployKeys(database, ctx.get(Secrets), clock)
+    const knownHosts = new KnownHosts(database, clock)
+    const { allowFile, engine, ...settings } = ctx.config
+    const choose = chooseEngine(engine, { ...settings, home: ctx.dataDir })
+
+    ctx.provide(Source, 'git', () => new GitSource({ engine: choose, allowFile, deployKeys, knownHosts }))
+    ctx.tap('appValidate', async ({ draft: { source }, before, issue }) => {
+      // An app from before a rule is not kept from being changed by it.
+      if (
+        source.kind !== 'git' ||
+        (before?.source.url === source.url && before.source.deployKey === source.deployKey)
+      )
+        return
+      try {
+        const { ssh } = parseAddress(source.url, allowFile)
+        if (source.deployKey === undefined) return
+        if (ssh === undefined) issue('source.deployKey', 'a deploy key is for addresses of ssh')
+        else if (!(await deployKeys.has(source.deployKey)))
+          issue('source.deployKey', `there is no deploy key "${source.deployKey}"`)
+      } catch (error) {
+        if (!RivetrError.is(error, 'source_failed')) throw error
+        issue('source.url', error.message)
+      }
+    })
+    for (const route of [...deployKeyRoutes(deployKeys, ctx.get(Apps)), ...knownHostRoutes(knownHosts)])
+      ctx.route(route)
   },
 })

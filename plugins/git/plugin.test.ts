@@ -21,3 +21,8 @@ test('the plugin git looks into files of this machine when allow_file says so', 
     (error) => RivetrError.is(error, 'source_failed') && /there is no repository/.test(error.message),
   )
 })
+
+test('the tables of the plugin git are those that its migrations make', async () => {
+  await using kernel = await createTestKernel({ builtIns: ['git'] })
+  assert.doesNotMatch(await kernel.kernel.parts.database.drift(), /git__/)
+})

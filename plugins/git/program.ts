@@ -1,20 +1,22 @@
 import { dirname } from 'node:path'
 import type { LineSink } from '@rivetr/sdk'
 import { mask, spawn } from '@rivetr/sdk/kit'
-import type { Address } from './address.ts'
+import type { Place } from './engine.ts'
+import { relayEnv } from './ssh-access.ts'
+import type { TransferLimits } from './transfer-watch.ts'
 
-export interface GitSettings {
-  readonly slowestBytesPerSecond: number
-  readonly slowForSeconds: number
+export interface GitSettings extends TransferLimits {
   /** An empty folder of our own: no file of the machine's user may change what git does. */
   readonly home: string
+  /** PEM file of all authorities that are trusted for https, where they are not the machine's. */
+  readonly authorities?: string | undefined
 }
 
 export interface GitRun {
   readonly cwd: string
   readonly signal: AbortSignal
   /** Where the repository is, for commands that go there. */
-  readonly address?: Address | undefined
+  readonly place?: Place | undefined
   /** Standard output and error, line by line, credentials masked. */
   readonly onLine?: LineSink | undefined
 }
@@ -33,16 +35,16 @@ export class GitProgram {
     this.#settings = settings
   }
 
-  async run(args: readonly string[], { cwd, signal, address, onLine }: GitRun): Promise<GitOutcome> {
+  async run(args: readonly string[], { cwd, signal, place, onLine }: GitRun): Promise<GitOutcome> {
     const stdout: string[] = []
     const stderr: string[] = []
-    const secrets = address?.credentials
+    const secrets = place?.credentials
     const masked = mask(
       secrets === undefined ? [] : [secrets.password || secrets.user, `${secrets.user}:${secrets.password}`],
     )
-    const { exitCode } = await spawn('git', [...this.#config(address), ...args], {
+    const { exitCode } = await spawn('git', [...this.#config(place), ...args], {
       cwd,
-      env: this.#env(cwd, address),
+      env: this.#env(cwd, place),
       signal,
       onLine: (text, stream) => {
         const line = masked(text)
@@ -53,7 +55,8 @@ export class GitProgram {
     return { exitCode, stdout, stderr }
   }
 
-  #env(cwd: string, address: Address | undefined): Record<string, string> {
+  #env(cwd: string, place: Place | undefined): Record<string, string> {
+    const { slowestBytesPerSecond, slowForSeconds } = this.#settings
     return {
       PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
       HOME: this.#settings.home,
@@ -65,15 +68,18 @@ export class GitProgram {
       // A repository that our folder happens to lie in has no say.
       GIT_CEILING_DIRECTORIES: dirname(cwd),
       // Overrides every `protocol.*` setting; holds for redirects too.
-      GIT_ALLOW_PROTOCOL: (address?.protocols ?? []).join(':'),
-      ...(address?.credentials === undefined
+      GIT_ALLOW_PROTOCOL: (place?.protocols ?? []).join(':'),
+      ...(place?.credentials === undefined
         ? {}
-        : { RIVETR_GIT_USER: address.credentials.user, RIVETR_GIT_PASSWORD: address.credentials.password }),
+        : { RIVETR_GIT_USER: place.credentials.user, RIVETR_GIT_PASSWORD: place.credentials.password }),
+      ...(place?.access === undefined
+        ? {}
+        : relayEnv({ ...place.access, limits: { slowestBytesPerSecond, slowForSeconds } })),
     }
   }
 
-  #config(address: Address | undefined): string[] {
-    const { slowestBytesPerSecond, slowForSeconds } = this.#settings
+  #config(place: Place | undefined): string[] {
+    const { slowestBytesPerSecond, slowForSeconds, authorities } = this.#settings
     const config: Record<string, string> = {
       'advice.detachedHead': 'false',
       'core.autocrlf': 'false',
@@ -91,8 +97,9 @@ export class GitProgram {
       'fetch.fsck.missingSpaceBeforeDate': 'ignore',
       'fetch.fsck.zeroPaddedFilemode': 'ignore',
     }
-    if (address?.credentials !== undefined)
-      config[`credential.${new URL(address.url).origin}.helper`] = credentialHelper
+    if (authorities !== undefined) config['http.sslCAInfo'] = authorities
+    if (place?.credentials !== undefined)
+      config[`credential.${new URL(place.url).origin}.helper`] = credentialHelper
     return Object.entries(config).flatMap(([key, value]) => ['-c', `${key}=${value}`])
   }
 }

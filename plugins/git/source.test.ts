@@ -3,14 +3,16 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { sourceSuite } from '@rivetr/testing/suites/source'
-import { GitSource } from './source.ts'
+import { SystemEngine } from './system-engine.ts'
+import { testSource } from './test-source.ts'
 
 sourceSuite('git (system engine, from files)', {
   serves: [],
   async open() {
     const home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
+    const engine = new SystemEngine({ home, slowestBytesPerSecond: 1_000, slowForSeconds: 30 })
     return {
-      source: new GitSource({ home, allowFile: true, slowestBytesPerSecond: 1_000, slowForSeconds: 30 }),
+      source: testSource(engine, { allowFile: true }),
       serve: async (folder) => ({ url: pathToFileURL(folder).href, close: async () => undefined }),
       close: () => rm(home, { recursive: true }),
     }

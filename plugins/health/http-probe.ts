@@ -1,6 +1,6 @@
 import { type IncomingMessage, request } from 'node:http'
 import type { Endpoint, HealthProbe, ProbeResult, ProbeTarget } from '@rivetr/sdk'
-import { authorityOf, noEndpoint, whyUnreachable } from './endpoint.ts'
+import { authorityOf, noEndpoint, wasRefused, whyUnreachable } from './endpoint.ts'
 
 /** An answer is read to its end, so that the app does not see its client vanish; but not further than this. */
 const longestBodyBytes = 64 * 1024
@@ -22,7 +22,7 @@ export class HttpProbe implements HealthProbe {
         const why = signal.aborted
           ? `no answer within ${settings.timeoutMs} ms`
           : whyUnreachable(error, endpoint)
-        return { healthy: false, detail: `${asked}: ${why}` }
+        return { healthy: false, detail: `${asked}: ${why}`, refused: wasRefused(error) }
       }
     }
     return { healthy: status >= 200 && status < 400, detail: `${asked} answered ${status}` }

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import type { Endpoint, HealthProbe, ProbeResult, ProbeTarget } from '@rivetr/sdk'
-import { authorityOf, noEndpoint, whyUnreachable } from './endpoint.ts'
+import { authorityOf, noEndpoint, wasRefused, whyUnreachable } from './endpoint.ts'
 
 /** A port relay accepts at once and closes again when nothing listens behind it. */
 const holdMs = 50
@@ -19,7 +19,7 @@ export class TcpProbe implements HealthProbe {
       const why = signal.aborted
         ? `no connection to ${at} within ${settings.timeoutMs} ms`
         : whyUnreachable(error, endpoint)
-      return { healthy: false, detail: why }
+      return { healthy: false, detail: why, refused: wasRefused(error) }
     }
   }
 }

@@ -47,6 +47,9 @@ export async function authorize(
   throw new RivetrError('forbidden', `${principal.name} may not do ${access}; an owner can grant it`)
 }
 
+/** Of `good:80@evil.example` Koa takes the end for the host (CVE-2026-27959). */
+const plainHost = /^[\w.:[\]-]+$/
+
 /**
  * Refuses what another site makes a browser send. Browsers say where a state-changing request comes from, in
  * Sec-Fetch-Site or at least in Origin; what is no browser sends neither, nor a cookie.
@@ -57,11 +60,9 @@ export function checkOrigin(ctx: Context): void {
   const site = ctx.get('sec-fetch-site')
   if (origin === '' && site === '' && ctx.get('cookie') === '') return
   if (site === 'same-origin' || site === 'none') return
-  if (site === '' && origin !== '' && hostOf(origin) === ctx.host.toLowerCase()) return
-  throw new RivetrError(
-    'forbidden',
-    `a page of ${origin || 'another site'} may not change anything on ${ctx.host}`,
-  )
+  const isOwnPage = plainHost.test(ctx.get('host')) && hostOf(origin) === ctx.host.toLowerCase()
+  if (site === '' && isOwnPage) return
+  throw new RivetrError('forbidden', `a page of ${origin || 'another site'} may not change anything here`)
 }
 
 function hostOf(origin: string): string | undefined {

@@ -12,7 +12,7 @@ import {
 import type { Context } from 'koa'
 import { authenticate, authorize, checkOrigin } from './access-check.ts'
 import { requestCookies } from './request-cookies.ts'
-import { readInput } from './request-input.ts'
+import { type RequestInput, readInput } from './request-input.ts'
 import { answerData, answerEvents, answerItems } from './route-answer.ts'
 
 export interface ExchangeParts {
@@ -57,7 +57,7 @@ async function handle(
   ctx: Context,
   route: AnyRoute,
   { clock, log, stopping }: ExchangeParts,
-  input: Pick<Request, 'principal'> & { params: unknown; query: unknown; body: unknown; rawBody: Uint8Array },
+  input: Pick<Request, 'principal'> & RequestInput,
 ): Promise<void> {
   const follow = route.stream === true && ctx.method !== 'HEAD' && wantsEvents(ctx)
   const gone = clientGone(ctx)

@@ -1,11 +1,12 @@
 import { Clock, Config, Contributions, definePlugin, Hooks, z } from '@rivetr/sdk'
+import { isLoopback } from './loopback.ts'
 
 export default definePlugin({
   name: 'http',
   config: z.strictObject({
     address: z
       .string()
-      .min(1)
+      .refine(isLoopback, 'an address of the loopback: whoever is elsewhere comes through an edge')
       .default('127.0.0.1')
       .describe('Where the API listens; people reach it through an edge'),
     port: z

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { chmod, lstat, unlink } from 'node:fs/promises'
 import { type AddressInfo, connect, type Server } from 'node:net'
 import { RivetrError } from '@rivetr/sdk'
+import { portHolder } from '@rivetr/sdk/kit'
 
 /** `sun_path` of unix(7) holds 108 bytes, the last one is NUL. */
 const longestPathBytes = 107
@@ -29,17 +30,18 @@ async function listen(server: Server, begin: () => void, where: string): Promise
   try {
     await listening
   } catch (error) {
-    throw listenError(error as NodeJS.ErrnoException, where)
+    throw listenError(error as NodeJS.ErrnoException & { readonly port?: number }, where)
   }
 }
 
-function listenError(error: NodeJS.ErrnoException, where: string): RivetrError {
+function listenError(error: NodeJS.ErrnoException & { readonly port?: number }, where: string): RivetrError {
   const next = 'choose another by "port" in the section [http] of rivetr.toml'
   const failed = `cannot listen on ${where}`
   if (error.code === 'EADDRINUSE') {
-    return new RivetrError('address_in_use', `${failed}: another program does already; stop it, or ${next}`, {
-      cause: error,
-    })
+    const holder = error.port === undefined ? undefined : portHolder(error.port)
+    const named = holder === undefined ? '' : `, ${holder.name} (process ${holder.pid}),`
+    const message = `${failed}: another program${named} does already; stop it, or ${next}`
+    return new RivetrError('address_in_use', message, { cause: error })
   }
   if (error.code === 'EACCES') {
     return new RivetrError('config_invalid', `${failed}: this user may not; ${next}`, { cause: error })

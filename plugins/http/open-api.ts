@@ -60,7 +60,7 @@ function document(paths: ZodOpenApiPathsObject, version: string): object {
 }
 
 function operationOf(plugin: string, route: AnyRoute): ZodOpenApiOperationObject {
-  const { params, query, body, rawBody, access } = route
+  const { params, query, body, rawBody, bodyStream, access } = route
   return {
     operationId: `${route.method.toLowerCase()}${route.path.replace(/[^A-Za-z0-9]+(.)?/g, (_, first = '') => first.toUpperCase())}`,
     summary: route.summary,
@@ -70,7 +70,7 @@ function operationOf(plugin: string, route: AnyRoute): ZodOpenApiOperationObject
       ...(query && { query: query as z.ZodObject }),
     },
     ...(body && { requestBody: { content: { 'application/json': { schema: body } } } }),
-    ...(rawBody && { requestBody: { content: { '*/*': {} } } }),
+    ...((rawBody ?? bodyStream) && { requestBody: { content: { '*/*': {} } } }),
     ...(access === 'public' ? { security: [] } : { description: `Needs the scope \`${access}\`.` }),
     responses: { [`${route.status ?? 200}`]: answerOf(route), default: failure },
   }

@@ -7,6 +7,7 @@ export interface RequestInput {
   readonly query: unknown
   readonly body: unknown
   readonly rawBody: Uint8Array
+  readonly bodyStream: AsyncIterable<Uint8Array>
 }
 
 interface Issue {
@@ -21,7 +22,8 @@ export async function readInput(ctx: Context, route: AnyRoute, maxBodyBytes: num
   const params = await check(route.params, { ...ctx.params }, issues)
   const query = await check(route.query, queryOf(ctx, route), issues)
   const body = await check(route.body, route.body && parseJson(rawBody), issues)
-  if (issues.length === 0) return { params, query, body, rawBody }
+  const bodyStream = streamOf(ctx, route.bodyStream?.limitBytes)
+  if (issues.length === 0) return { params, query, body, rawBody, bodyStream }
   const faults = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`)).join('; ')
   throw new RivetrError('invalid_input', `${route.method} ${route.path} does not take this: ${faults}`, {
     details: { issues },
@@ -30,13 +32,9 @@ export async function readInput(ctx: Context, route: AnyRoute, maxBodyBytes: num
 
 async function readBytes(ctx: Context, route: AnyRoute, maxBodyBytes: number): Promise<Uint8Array> {
   const limitBytes = route.rawBody?.limitBytes ?? (route.body && maxBodyBytes)
+  if (route.bodyStream !== undefined) assertPlain(ctx)
   if (limitBytes === undefined || !hasBody(ctx)) return new Uint8Array()
-  if (!['', 'identity'].includes(ctx.get('content-encoding'))) {
-    throw new RivetrError(
-      'unsupported_media_type',
-      'a compressed body is not taken; send it without Content-Encoding',
-    )
-  }
+  assertPlain(ctx)
   if (!route.rawBody && !ctx.is('json', '+json')) {
     throw new RivetrError(
       'unsupported_media_type',
@@ -50,14 +48,43 @@ async function readBytes(ctx: Context, route: AnyRoute, maxBodyBytes: number): P
   }
 }
 
+function assertPlain(ctx: Context): void {
+  if (['', 'identity'].includes(ctx.get('content-encoding'))) return
+  throw new RivetrError(
+    'unsupported_media_type',
+    'a compressed body is not taken; send it without Content-Encoding',
+  )
+}
+
+/** Refused at once when its length says that it is too large, and else where it becomes so. */
+async function* streamOf(ctx: Context, limitBytes: number | undefined): AsyncGenerator<Uint8Array> {
+  if (limitBytes === undefined) return
+  let size = ctx.request.length ?? 0
+  if (size > limitBytes) throw tooLarge(limitBytes)
+  size = 0
+  try {
+    for await (const chunk of ctx.req) {
+      size += chunk.length
+      if (size > limitBytes) throw tooLarge(limitBytes)
+      yield chunk
+    }
+  } catch (error) {
+    if (RivetrError.is(error, 'too_large')) throw error
+    throw new RivetrError('cancelled', 'the client went away while it sent the body', { cause: error })
+  }
+}
+
+function tooLarge(limitBytes: number): RivetrError {
+  return new RivetrError('too_large', `the body is larger than ${limitBytes} bytes`)
+}
+
 function hasBody(ctx: Context): boolean {
   return ctx.get('transfer-encoding') !== '' || (ctx.request.length ?? 0) > 0
 }
 
 function bodyError(error: unknown, limitBytes: number): RivetrError {
   const { type } = error as { type?: string }
-  if (type === 'entity.too.large')
-    return new RivetrError('too_large', `the body is larger than ${limitBytes} bytes`)
+  if (type === 'entity.too.large') return tooLarge(limitBytes)
   if (type === 'request.aborted')
     return new RivetrError('cancelled', 'the client went away while it sent the body')
   return new RivetrError('invalid_input', 'the body could not be read; its Content-Length may be wrong', {

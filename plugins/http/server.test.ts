@@ -260,6 +260,41 @@ test('a raw body arrives byte for byte, and repeated headers as a list', async (
   assert.equal(large.status, 413)
 })
 
+test('a body that is a stream arrives as it comes, and ends where it passes the limit', async () => {
+  let seen: Uint8Array[] = []
+  const stage = await open([
+    defineRoute({
+      method: 'POST',
+      path: '/api/things',
+      summary: 'Streamed',
+      access: 'public',
+      bodyStream: { limitBytes: 10 },
+      returns: z.object({ bytes: z.int() }),
+      async handler({ bodyStream, rawBody }) {
+        seen = []
+        for await (const chunk of bodyStream) seen.push(chunk)
+        return { bytes: Buffer.concat(seen).length + rawBody.length }
+      },
+    }),
+  ])
+  const send = async (chunks: readonly string[], headers: Record<string, string> = {}) => {
+    const request = httpRequest(`${stage.url}/api/things`, { method: 'POST', headers })
+    request.on('error', () => undefined) // the server need not read what it refuses
+    for (const chunk of chunks) request.write(chunk)
+    request.end()
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    response.resume()
+    return response.statusCode
+  }
+  assert.equal(await send(['\u00ff0', '1234567']), 200)
+  assert.equal(Buffer.concat(seen).toString(), '\u00ff01234567')
+  assert.equal(await send([]), 200)
+  assert.equal(await send(['12345678901']), 413)
+  assert.equal(await send(['x'], { 'content-length': '1', 'content-encoding': 'gzip' }), 415)
+  assert.equal(await send(['12345678901'], { 'content-length': '11' }), 413)
+  assert.deepEqual(seen, [], 'of the last not a byte was read')
+})
+
 test('another site cannot make a browser change anything', async () => {
   const stage = await open([post('/api/things')])
   const send = async (headers: Record<string, string>) => {
@@ -596,6 +631,7 @@ async function open(
     },
     pages: [],
     widgets: [],
+    edges: [],
     onChange: () => () => undefined,
   }
   const router = new RestRouter({

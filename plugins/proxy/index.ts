@@ -1,4 +1,4 @@
-import { definePlugin, Traffic } from '@rivetr/sdk'
+import { Contributions, definePlugin, Traffic } from '@rivetr/sdk'
 import { launcherSettings, proxyConfig } from './config.ts'
 
 export default definePlugin({
@@ -6,7 +6,8 @@ export default definePlugin({
   config: proxyConfig,
   async setup(ctx) {
     const { EdgeTraffic } = await import('./control/traffic.ts')
-    const traffic = new EdgeTraffic(launcherSettings(ctx.config, ctx.dataDir), ctx.log)
+    const settings = launcherSettings(ctx.config, ctx.dataDir)
+    const traffic = new EdgeTraffic(settings, ctx.log, ctx.get(Contributions))
     await traffic.start()
     ctx.onStop(() => traffic.disconnect())
     // Launcher and edges outlive the kernel, unless everything is to end.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Logger } from '@rivetr/sdk'
 import { launcherSettings, proxyConfig } from './config.ts'
+import type { EdgeContributions } from './control/contributed-taps.ts'
 import { EdgeTraffic } from './control/traffic.ts'
 import type { LauncherSettings } from './launcher/protocol.ts'
 
@@ -18,15 +19,15 @@ export class TestProxy {
   readonly folder: string
   readonly traffic: EdgeTraffic
 
-  private constructor(folder: string, config: ConfigInput) {
+  private constructor(folder: string, config: ConfigInput, contributions?: EdgeContributions) {
     this.folder = folder
     const { settings, log } = TestProxy.parts(folder, config)
-    this.traffic = new EdgeTraffic(settings, log)
+    this.traffic = new EdgeTraffic(settings, log, contributions)
   }
 
-  static async start(config: ConfigInput = {}): Promise<TestProxy> {
+  static async start(config: ConfigInput = {}, contributions?: EdgeContributions): Promise<TestProxy> {
     const folder = await mkdtemp(join(tmpdir(), 'rivetr-proxy-'))
-    const proxy = new TestProxy(folder, config)
+    const proxy = new TestProxy(folder, config, contributions)
     try {
       await proxy.traffic.start()
     } catch (error) {
@@ -37,7 +38,13 @@ export class TestProxy {
   }
 
   static parts(folder: string, config: ConfigInput = {}): { settings: LauncherSettings; log: Logger } {
-    const forTests = { httpPort: 0, httpAddress: '127.0.0.1', edges: 1, drainMs: 2_000 }
+    const forTests = {
+      httpPort: 0,
+      httpsPort: 'off' as const,
+      httpAddress: '127.0.0.1',
+      edges: 1,
+      drainMs: 2_000,
+    }
     return { settings: launcherSettings(proxyConfig.parse({ ...forTests, ...config }), folder), log: silent }
   }
 

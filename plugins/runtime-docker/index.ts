@@ -5,11 +5,10 @@ export default definePlugin({
   name: 'runtime-docker',
   config: dockerSettings,
   async setup(ctx) {
-    const { Engine, EngineImages, engineAddress } = await import('@rivetr/engine-api')
-    const { DockerRuntime } = await import('./runtime.ts')
+    const { docker, Engine, EngineImages, EngineRuntime, engineAddress } = await import('@rivetr/engine-api')
     const { instance } = ctx.get(Config)
     const engine = new Engine('Docker', engineAddress(ctx.config.socket))
-    ctx.provide(Runtime, 'docker', () => new DockerRuntime(engine, instance, ctx.config))
-    ctx.provide(Images, 'docker', () => new EngineImages(engine, instance))
+    ctx.provide(Runtime, 'docker', () => new EngineRuntime(engine, instance, ctx.config, docker))
+    ctx.provide(Images, 'docker', () => new EngineImages(engine, instance, docker))
   },
 })

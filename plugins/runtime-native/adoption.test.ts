@@ -82,6 +82,7 @@ describe('the native runtime after its kernel was killed', () => {
     const replica = spec('echo before; while [ ! -e go ]; do sleep 0.05; done; echo after; exec sleep 60')
     await startAndKill(replica)
     assert.equal((await find(replica.id))?.running, true)
+    await eventually('the first line', async () => (await printed(replica.id)).length > 0 || undefined)
     assert.deepEqual(await printed(replica.id), ['before'])
     await writeFile(join(folder, 'go'), '')
     await eventually('the next line', async () =>

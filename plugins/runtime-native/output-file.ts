@@ -4,7 +4,7 @@ import { StringDecoder } from 'node:string_decoder'
 /** A longer line comes in pieces of this size. */
 const longestLineBytes = 64 * 1024
 /** How much is read at once: nothing else happens in Rivetr meanwhile. */
-export const chunkBytes = 1024 * 1024
+export const chunkBytes = 256 * 1024
 /** What was read stays in the file until there is so much of it. */
 const cutAtBytes = 1024 * 1024
 

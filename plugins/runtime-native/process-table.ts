@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 
 /** A process as /proc shows it. Reads of /proc never wait for a disk, so that they are made at once, without a promise. */
 export interface ProcessEntry {
@@ -56,6 +56,23 @@ export function uidOf(pid: number): number | undefined {
 
 export function memoryBytesOf(pid: number): number {
   return 1024 * (numberIn(readOf(pid, 'status'), /^VmRSS:\s+(\d+)/m) ?? 0)
+}
+
+/** Inodes of the sockets that the process holds; none where it may not be inspected. */
+export function socketsOf(pid: number): string[] {
+  let descriptors: string[]
+  try {
+    descriptors = readdirSync(`/proc/${pid}/fd`)
+  } catch {
+    return [] // it has ended meanwhile, or belongs to somebody else
+  }
+  return descriptors.flatMap((descriptor) => {
+    try {
+      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${descriptor}`))?.[1] ?? []
+    } catch {
+      return [] // it was closed meanwhile
+    }
+  })
 }
 
 /** The environment that the process was started with; empty where it may not be read. */

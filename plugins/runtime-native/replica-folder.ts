@@ -72,8 +72,9 @@ export class ReplicaFolder {
     }
   }
 
+  /** The shim may be writing down the end of its program at this moment. */
   async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true })
+    await rm(this.path, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
   }
 }
 

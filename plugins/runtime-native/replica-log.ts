@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import type { Clock, LogLine, LogStream } from '@rivetr/sdk'
 import { chunkBytes, takeOutput } from './output-file.ts'
 
@@ -51,6 +52,8 @@ export class ReplicaLog {
   readonly #clock: Clock
   readonly #position: Position
   #turn = 1
+  /** Whether somebody who follows has taken output since the last `tend`. */
+  #isFollowed = false
 
   constructor(folder: string, maxBytes: number, clock: Clock) {
     this.#folder = folder
@@ -71,16 +74,36 @@ export class ReplicaLog {
     for (const stream of streams) for (let round = 0; round < rounds && this.#take(stream, ended); round++) {}
   }
 
+  /** The same, unless somebody follows: who reads takes by himself, so that nothing is moved on before he has read it. */
+  tend(ended: boolean): void {
+    if (!this.#isFollowed) this.collect(ended)
+    this.#isFollowed = false
+  }
+
   async *read({ follow, tail, signal, ended }: ReadOptions): AsyncIterable<LogLine> {
     let cursor: Cursor = { turn: this.#turn - 1, offset: 0 }
+    let seq: number | undefined
     for (let first = true; ; first = false) {
       const isOver = ended()
-      this.collect(isOver)
-      const lines = this.#linesFrom(cursor)
-      cursor = { turn: this.#turn, offset: this.#position.logBytes }
-      for (const line of first && tail !== undefined ? lastOf(lines, tail) : lines) {
-        if (signal.aborted) return
-        yield line
+      if (first && (tail !== undefined || !follow)) this.collect(isOver)
+      let isMore = false
+      this.#isFollowed = follow
+      // Each time as much as the log has room for beside what was not read yet: a reader misses nothing of what it waits for.
+      for (const stream of streams) {
+        isMore = this.#take(stream, isOver) || isMore
+        const lines = this.#linesFrom(cursor)
+        cursor = { turn: this.#turn, offset: this.#position.logBytes }
+        for (const line of first && tail !== undefined ? lastOf(lines, tail) : lines) {
+          if (signal.aborted) return
+          if (seq !== undefined && line.seq > seq + 1) yield gapBefore(line, line.seq - seq - 1)
+          seq = line.seq
+          yield line
+        }
+        if (first && tail !== undefined) break
+      }
+      if (isMore) {
+        await setImmediate() // all of this is done without a pause: others have their turn, too
+        continue
       }
       if (!follow || isOver) return
       await this.#clock.sleep(followMs, signal).catch(() => undefined)
@@ -181,6 +204,16 @@ function linesIn(path: string, offset: number): LogLine[] {
       .map((line) => JSON.parse(line) as LogLine)
   } finally {
     closeSync(file)
+  }
+}
+
+/** For who reads more slowly than is printed, while others have what is printed taken into the log. */
+function gapBefore({ seq, at }: LogLine, count: number): LogLine {
+  return {
+    seq: seq - 1,
+    at,
+    stream: 'rivetr',
+    text: `${count} lines are left out: they came faster than they were read`,
   }
 }
 

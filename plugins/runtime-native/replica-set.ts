@@ -69,7 +69,7 @@ export class ReplicaSet {
     const replica = await this.find(id)
     if (replica === undefined) return
     const ended = !replica.running
-    this.log(id).collect(ended)
+    this.log(id).tend(ended)
     if (!ended) return
     await replica.kill(this.#options.clock)
     this.#settled.add(id)

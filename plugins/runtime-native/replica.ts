@@ -1,4 +1,5 @@
-import { type Clock, type ReplicaExit, type ReplicaStatus, RivetrError } from '@rivetr/sdk'
+import { type Clock, type Endpoint, type ReplicaExit, type ReplicaStatus, RivetrError } from '@rivetr/sdk'
+import { listeningSockets } from '@rivetr/sdk/kit'
 import {
   bootId,
   environmentOf,
@@ -7,6 +8,7 @@ import {
   ownerOf,
   type ProcessEntry,
   processIds,
+  socketsOf,
   ticksPerSecond,
   uidOf,
   variableOf,
@@ -65,6 +67,17 @@ export class Replica {
       memoryBytes: sum(members.map(({ pid }) => memoryBytesOf(pid))),
       pids: members.length,
     }
+  }
+
+  /** The machine's sockets are everybody's: only those count that one of its processes holds. */
+  get listening(): Endpoint[] {
+    const members = this.#members()
+    const [first] = members
+    if (first === undefined) return []
+    const held = new Set(members.flatMap(({ pid }) => socketsOf(pid)))
+    return listeningSockets(first.pid).flatMap(({ address, port, inode }) =>
+      held.has(inode) ? [{ address, port }] : [],
+    )
   }
 
   /** Asks everything of it to end, waits, kills. Errors: `replica_failed` when something of it cannot be killed. */

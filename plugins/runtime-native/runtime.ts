@@ -131,6 +131,10 @@ export class NativeRuntime implements Runtime {
     return (await this.#replicas.all()).map(({ status }) => status)
   }
 
+  async listening(id: string): Promise<Endpoint[]> {
+    return (await this.#replicas.get(id)).listening
+  }
+
   async *logs(id: string, { follow = false, tail, signal }: LogOptions): AsyncIterable<LogLine> {
     const replica = await this.#replicas.get(id)
     yield* this.#replicas.log(id).read({ follow, tail, signal, ended: () => !replica.running })

@@ -1,36 +1,24 @@
 import { randomUUIDv7 } from 'node:crypto'
-import {
-  type Clock,
-  type Database,
-  type Page,
-  type PageQuery,
-  type PushEvent,
-  pageQuery,
-  type Rows,
-  z,
-} from '@rivetr/sdk'
-import { Delivery, type Outcome, outcomes } from './entities.ts'
-
-export const deliveryView = z.object({
-  id: z.string(),
-  provider: z.string(),
-  /** The id that the git host gave it. */
-  delivery: z.string(),
-  outcome: z.enum(outcomes),
-  reason: z.string().optional(),
-  ref: z.string().optional(),
-  commit: z.string().optional(),
-  pusher: z.string().optional(),
-  deployment: z.string().optional(),
-  receivedAt: z.iso.datetime(),
-})
-export type DeliveryView = z.output<typeof deliveryView>
+import { type Clock, type Database, type Page, type PageQuery, pageQuery, type Rows } from '@rivetr/sdk'
+import { type DeliveryView, viewOf } from './delivery-view.ts'
+import { Delivery, type EventKind, type Outcome } from './entities.ts'
 
 /** What a delivery came to. */
 export interface Verdict {
   readonly outcome: Outcome
   readonly reason?: string | undefined
   readonly deployment?: string | undefined
+  readonly filtered?: boolean | undefined
+}
+
+/** Of what a delivery told. */
+export interface Told {
+  readonly event: EventKind
+  readonly repository?: string | undefined
+  readonly ref?: string | undefined
+  readonly commit?: string | undefined
+  readonly title?: string | undefined
+  readonly pusher?: string | undefined
 }
 
 export interface DeliveryLogSettings {
@@ -56,47 +44,37 @@ export class DeliveryLog {
 
   /**
    * Writes a delivery down before anything is done about it, in one transaction with the search for a repeat.
-   * Returns the row to settle, or why there is nothing to do.
+   * Returns the row to settle, or why there is nothing to do. `deploys`: its commit is to be deployed.
    */
   claim(
     app: string,
     provider: string,
     delivery: string,
-    push?: PushEvent,
+    told?: Told,
+    deploys = false,
   ): Promise<{ id: string } | { repeat: string }> {
-    const now = this.#now()
-    const fields = {
-      outcome: 'received' as Outcome,
-      reason: null,
-      ref: push?.ref ?? null,
-      commit: push?.commit.id ?? null,
-      pusher: push?.pusher ?? null,
-      deployment: null,
-      receivedAt: now,
-    }
+    const now = new Date(this.#clock.now()).toISOString()
     return this.#database.transaction(async (rows) => {
       const same = await rows.findOne(Delivery, { app, provider, delivery })
-      if (same && !repeatable.includes(same.outcome))
+      const again = same ? { repeats: same.repeats + 1, lastRepeatAt: now } : {}
+      if (same && !repeatable.includes(same.outcome)) {
+        await rows.nativeUpdate(Delivery, { id: same.id }, again)
         return { repeat: `this delivery came at ${same.receivedAt} already: ${same.outcome}` }
+      }
       const id = same?.id ?? randomUUIDv7()
-      const twin = push && (await this.#twin(rows, app, push.commit.id))
-      const repeat =
-        twin && `commit ${twin.commit} was taken at ${twin.receivedAt} from delivery ${twin.delivery} already`
-      const row =
-        repeat === undefined ? fields : { ...fields, outcome: 'repeated' as Outcome, reason: repeat }
+      const twin = deploys ? await this.#twin(rows, app, told?.commit) : undefined
+      const verdict: Verdict =
+        twin === undefined ? { outcome: 'received' } : { outcome: 'repeated', reason: twin }
+      const row = { ...columnsOf(told), ...settled(verdict), receivedAt: now, ...again }
       if (same) await rows.nativeUpdate(Delivery, { id }, row)
       else await rows.insert(Delivery, { id, app, provider, delivery, ...row })
       await this.#trim(rows, app)
-      return repeat === undefined ? { id } : { repeat }
+      return twin === undefined ? { id } : { repeat: twin }
     })
   }
 
-  async settle(id: string, { outcome, reason, deployment }: Verdict): Promise<void> {
-    await this.#database.rows.nativeUpdate(
-      Delivery,
-      { id },
-      { outcome, reason: reason ?? null, deployment: deployment ?? null },
-    )
+  async settle(id: string, verdict: Verdict): Promise<void> {
+    await this.#database.rows.nativeUpdate(Delivery, { id }, settled(verdict))
   }
 
   /** What was not decided when Rivetr stopped never will be: it may be sent again. */
@@ -105,10 +83,23 @@ export class DeliveryLog {
     await this.#database.rows.nativeUpdate(Delivery, { outcome: 'received' }, { outcome: 'failed', reason })
   }
 
-  /** Newest first. */
-  async list(app: string, query: Partial<PageQuery> = {}): Promise<Page<DeliveryView>> {
+  /** Why the last push of this commit was kept out, if it was: by a mark, or by what the app watches. */
+  async whyKeptOut(app: string, commit: string): Promise<string | undefined> {
+    const [last] = await this.#database.rows.find(
+      Delivery,
+      { app, commit, event: 'push' },
+      { orderBy: { id: 'desc' }, limit: 1 },
+    )
+    return last?.filtered === true ? (last.reason ?? 'it was kept out before') : undefined
+  }
+
+  /** Of one app or of all, newest first. */
+  async list(app: string | undefined, query: Partial<PageQuery> = {}): Promise<Page<DeliveryView>> {
     const { cursor, limit } = pageQuery.parse(query)
-    const where = cursor === undefined ? { app } : { app, id: { $lt: cursor } }
+    const where = {
+      ...(app === undefined ? {} : { app }),
+      ...(cursor === undefined ? {} : { id: { $lt: cursor } }),
+    }
     const found = await this.#database.rows.find(Delivery, where, {
       orderBy: { id: 'desc' },
       limit: limit + 1,
@@ -126,16 +117,14 @@ export class DeliveryLog {
    * The delivery that just brought the same commit: two webhooks of one repository, or a host that sends twice under
    * two ids. Only the app's last one counts, so that a forced push may go back to a commit at any time.
    */
-  async #twin(
-    rows: Rows,
-    app: string,
-    commit: string,
-  ): Promise<{ commit: string; receivedAt: string; delivery: string } | undefined> {
+  async #twin(rows: Rows, app: string, commit: string | undefined): Promise<string | undefined> {
     const where = { app, outcome: { $in: ['received', 'queued'] as Outcome[] } }
     const [last] = await rows.find(Delivery, where, { orderBy: { receivedAt: 'desc', id: 'desc' }, limit: 1 })
     if (last === undefined || last.commit !== commit) return undefined
     const recent = Date.parse(last.receivedAt) > this.#clock.now() - this.#settings.sameCommitMs
-    return recent ? { commit, receivedAt: last.receivedAt, delivery: last.delivery } : undefined
+    return recent
+      ? `commit ${commit} was taken at ${last.receivedAt} from delivery ${last.delivery} already`
+      : undefined
   }
 
   async #trim(rows: Rows, app: string): Promise<void> {
@@ -146,17 +135,19 @@ export class DeliveryLog {
     )
     if (tooOld !== undefined) await rows.nativeDelete(Delivery, { app, id: { $lte: tooOld.id } })
   }
+}
 
-  #now(): string {
-    return new Date(this.#clock.now()).toISOString()
+function columnsOf({ event, repository, ref, commit, title, pusher }: Partial<Told> = {}) {
+  return {
+    event: event ?? null,
+    repository: repository ?? null,
+    ref: ref ?? null,
+    commit: commit ?? null,
+    title: title ?? null,
+    pusher: pusher ?? null,
   }
 }
 
-type Row = { [K in keyof DeliveryView]: DeliveryView[K] | null }
-
-function viewOf(row: Row & { app: string }): DeliveryView {
-  const { app: _, ...fields } = { ...row }
-  return Object.fromEntries(
-    Object.entries(fields).filter(([, value]) => value !== null && value !== undefined),
-  ) as DeliveryView
+function settled({ outcome, reason, deployment, filtered = false }: Verdict) {
+  return { outcome, reason: reason ?? null, deployment: deployment ?? null, filtered }
 }

@@ -6,6 +6,7 @@ import {
   definePlugin,
   Hooks,
   Secrets,
+  skip,
   WebhookProvider,
   z,
 } from '@rivetr/sdk'
@@ -39,13 +40,23 @@ export default definePlugin({
     const [
       { DeliveryLog },
       { GithubWebhooks },
+      { GitlabWebhooks },
+      { GiteaWebhooks },
+      { BitbucketWebhooks },
+      { GenericWebhooks },
+      { filtered },
       { Receiver },
       { Rejections },
       { WebhookSecrets },
-      { appRoutes, intakeRoute },
+      { deliveryRoutes, intakeRoute, secretRoutes },
     ] = await Promise.all([
       import('./delivery-log.ts'),
-      import('./github.ts'),
+      import('./providers/github.ts'),
+      import('./providers/gitlab.ts'),
+      import('./providers/gitea.ts'),
+      import('./providers/bitbucket.ts'),
+      import('./providers/generic.ts'),
+      import('./push-filter.ts'),
       import('./receiver.ts'),
       import('./rejections.ts'),
       import('./webhook-secrets.ts'),
@@ -72,6 +83,16 @@ export default definePlugin({
     })
 
     ctx.provide(WebhookProvider, 'github', () => new GithubWebhooks())
+    ctx.provide(WebhookProvider, 'gitlab', () => new GitlabWebhooks(clock))
+    ctx.provide(WebhookProvider, 'gitea', () => new GiteaWebhooks())
+    ctx.provide(WebhookProvider, 'bitbucket', () => new BitbucketWebhooks())
+    ctx.provide(WebhookProvider, 'generic', () => new GenericWebhooks(clock))
+    // Of a push that was found by comparing heads nobody says what it changed; what came by webhook is known.
+    ctx.tap('pushReceived', async ({ app, event, delivery }) => {
+      if (delivery !== undefined) return undefined
+      const reason = filtered(app, event) ?? (await log.whyKeptOut(app.id, event.commit.id))
+      return reason === undefined ? undefined : skip(reason)
+    })
     ctx.tap('appDeleted', async ({ app }) => {
       secrets.forget()
       await log.forget(app.id)
@@ -85,7 +106,8 @@ export default definePlugin({
       bodyLimitBytes,
       providers: () => ctx.all(WebhookProvider),
     }
-    for (const route of [intakeRoute(parts), ...appRoutes(parts)]) ctx.route(route)
+    for (const route of [intakeRoute(parts), ...deliveryRoutes(parts), ...secretRoutes(parts)])
+      ctx.route(route)
     await log.failInterrupted()
   },
 })

@@ -15,4 +15,18 @@ export const migrations: readonly Migration[] = [
       'alter table "webhooks__deliveries" add constraint "webhooks__deliveries_app_provider_delivery_unique" unique ("app", "provider", "delivery")',
     ],
   },
+  {
+    name: '0002-what-came',
+    sqlite: [
+      'alter table `webhooks__deliveries` add column `event` text null',
+      'alter table `webhooks__deliveries` add column `repository` text null',
+      'alter table `webhooks__deliveries` add column `title` text null',
+      'alter table `webhooks__deliveries` add column `filtered` integer not null default false',
+      'alter table `webhooks__deliveries` add column `repeats` integer not null default 0',
+      'alter table `webhooks__deliveries` add column `last_repeat_at` text null',
+    ],
+    postgresql: [
+      'alter table "webhooks__deliveries" add column "event" varchar(255) null, add column "repository" text null, add column "title" text null, add column "filtered" boolean not null default false, add column "repeats" int not null default 0, add column "last_repeat_at" varchar(255) null',
+    ],
+  },
 ]

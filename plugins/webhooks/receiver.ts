@@ -13,8 +13,9 @@ import {
   type WebhookHeaders,
   type WebhookProvider,
 } from '@rivetr/sdk'
-import type { DeliveryLog, Verdict } from './delivery-log.ts'
-import { addressedOf, judge } from './matching.ts'
+import type { DeliveryLog, Told, Verdict } from './delivery-log.ts'
+import { addressedOf, type Judgement, judge } from './matching.ts'
+import { filtered } from './push-filter.ts'
 import type { Rejections } from './rejections.ts'
 import type { WebhookSecrets } from './webhook-secrets.ts'
 
@@ -37,9 +38,16 @@ export interface Received {
 }
 
 /** What a delivery did to one app. */
-export interface Effect extends Verdict {
+export interface Effect extends Omit<Verdict, 'filtered'> {
   /** The app's name. */
   readonly app: string
+}
+
+/** Where a push came from. */
+interface Origin {
+  readonly provider: string
+  readonly delivery: string
+  readonly requestId: string
 }
 
 /** So many bytes are signed in one go before others get their turn: anybody may send large bodies. */
@@ -57,10 +65,14 @@ export class Receiver {
 
   async receive(name: string, provider: WebhookProvider, received: Received): Promise<Effect[]> {
     const apps = await this.#appsWhoseSecretFits(name, provider, received)
-    const event = await this.#parse(name, provider, received, apps)
-    const addressed = addressedOf(event, apps)
+    const delivery = deliveryIdOf(name, provider, received)
+    const events = await this.#parse(name, provider, received, { delivery, apps })
+    const { requestId } = received
     return Promise.all(
-      addressed.map((app) => this.#inTime(app, this.#handle(app, name, event, received.requestId))),
+      addressedOf(events, apps, provider.ignoresCase).map((app) => {
+        const judgement = judge(app, events, provider.ignoresCase)
+        return this.#inTime(app, this.#handle(app, judgement, { provider: name, delivery, requestId }))
+      }),
     )
   }
 
@@ -82,9 +94,8 @@ export class Receiver {
     }
     const ids = [...secrets].filter(([, secret]) => verdicts.get(secret) === true).map(([id]) => id)
     if (ids.length === 0) {
-      this.#parts.rejections.add(
-        `${name}: ${secrets.size === 0 ? 'no app has a webhook secret' : 'the signature fits no app'}`,
-      )
+      const reason = secrets.size === 0 ? 'no app has a webhook secret' : 'the signature fits no app'
+      this.#parts.rejections.add(name, reason)
       throw new RivetrError(
         'unauthenticated',
         "the signature fits no app; set the app's webhook secret and give the git host the same one",
@@ -107,49 +118,49 @@ export class Receiver {
     name: string,
     provider: WebhookProvider,
     { rawBody, headers }: Received,
-    apps: readonly App[],
-  ): Promise<WebhookEvent> {
+    { delivery, apps }: { delivery: string; apps: readonly App[] },
+  ): Promise<readonly WebhookEvent[]> {
     try {
-      return provider.parse(rawBody, headers)
+      const events = provider.parse(rawBody, headers)
+      if (events.length > 0) return events
+      throw new RivetrError('invalid_input', `the provider ${name} found nothing in the delivery`)
     } catch (error) {
-      const delivery = provider.deliveryId(headers)
-      if (delivery !== undefined) {
-        for (const app of apps) {
-          const claim = await this.#parts.log.claim(app.id, name, delivery)
-          if ('id' in claim)
-            await this.#parts.log.settle(claim.id, { outcome: 'failed', reason: messageOf(error) })
-        }
+      for (const app of apps) {
+        const claim = await this.#parts.log.claim(app.id, name, delivery)
+        if ('id' in claim)
+          await this.#parts.log.settle(claim.id, { outcome: 'failed', reason: messageOf(error) })
       }
       throw error
     }
   }
 
-  async #handle(app: App, name: string, event: WebhookEvent, requestId: string): Promise<Effect> {
+  async #handle(app: App, { about, does }: Judgement, origin: Origin): Promise<Effect> {
     const { log } = this.#parts
-    const claim = await log.claim(app.id, name, event.delivery, event.kind === 'push' ? event : undefined)
+    const claim = await log.claim(app.id, origin.provider, origin.delivery, toldBy(about), 'push' in does)
     if ('repeat' in claim) return { app: app.name, outcome: 'repeated', reason: claim.repeat }
-    const judged = judge(app, event)
-    const verdict = 'push' in judged ? await this.#deploy(app, judged.push, requestId) : judged
+    const verdict = 'push' in does ? await this.#deploy(app, does.push, origin) : does.verdict
     await log.settle(claim.id, verdict)
-    return { app: app.name, ...verdict }
+    const { outcome, reason, deployment } = verdict
+    return { app: app.name, outcome, reason, deployment }
   }
 
-  async #deploy(app: App, event: PushEvent, requestId: string): Promise<Verdict> {
+  async #deploy(app: App, event: PushEvent, { delivery, requestId }: Origin): Promise<Verdict> {
     const { hooks, deployments } = this.#parts
+    const reason = filtered(app, event)
+    if (reason !== undefined) return { outcome: 'skipped', reason, filtered: true }
     try {
-      const skipped = await hooks.call('pushReceived', { event, app })
+      const skipped = await hooks.call('pushReceived', { event, app, delivery })
       if (skipped !== undefined) return { outcome: 'skipped', reason: skipped.reason }
     } catch (error) {
       return { outcome: 'refused', reason: messageOf(error) }
     }
     try {
       const { id: commit, message } = event.commit
-      const reason = `push to ${event.branch}${event.pusher === undefined ? '' : ` by ${event.pusher}`}`
       const deployment = await deployments.request(self, app.id, {
         kind: 'push',
         commit,
         message,
-        reason,
+        reason: `push to ${event.branch}${event.pusher === undefined ? '' : ` by ${event.pusher}`}`,
         requestId,
       })
       return { outcome: 'queued', deployment: deployment.id }
@@ -172,4 +183,26 @@ export class Receiver {
       takeBack()
     }
   }
+}
+
+/** Asked for after the signature: who cannot sign is told nothing, and claims no id. */
+function deliveryIdOf(name: string, provider: WebhookProvider, { headers }: Received): string {
+  const id = provider.deliveryId(headers)
+  if (id !== undefined) return id
+  throw new RivetrError(
+    'invalid_input',
+    `the header with the id of the delivery is missing, repeated or odd; see the documentation of webhooks of ${name}`,
+  )
+}
+
+/** A commit's first line may be as long as anybody likes. */
+const titleCharacters = 200
+
+function toldBy(event: WebhookEvent): Told {
+  if (event.kind === 'ping') return { event: 'ping' }
+  if (event.kind === 'ignored') return { event: 'other' }
+  const { kind, repository, ref, pusher } = event
+  const commit = event.kind === 'delete' ? undefined : event.commit
+  const title = commit?.message?.split('\n', 1)[0]?.slice(0, titleCharacters)
+  return { event: kind, repository, ref, pusher, commit: commit?.id, title }
 }

@@ -28,7 +28,7 @@ describe('address of a repository, for comparing', () => {
       ],
     ]
     for (const spelling of spellings)
-      assert.equal(repositoryKey(spelling), 'git.example.test/org/app', spelling)
+      assert.equal(repositoryKey(spelling, true), 'git.example.test/org/app', spelling)
   })
 
   it('C9, U31: tells other repositories apart', () => {
@@ -48,9 +48,16 @@ describe('address of a repository, for comparing', () => {
         'https://git.example.test/org/app.github',
         'https://git.example.test/org/%25',
       ],
-    ].map(repositoryKey)
+    ].map((address) => repositoryKey(address, true))
     assert.equal(new Set(keys).size, keys.length)
     assert.ok(keys.every((key) => key !== undefined))
+  })
+
+  it('C9: keeps the case of a path whose host tells cases apart', () => {
+    const [a, b] = ['Org/App', 'org/app'].map((path) =>
+      repositoryKey(`https://Git.example.test/${path}`, false),
+    )
+    assert.deepEqual([a, b], ['git.example.test/Org/App', 'git.example.test/org/app'])
   })
 
   it('U31: is none for what names no repository, so that it matches nothing', () => {
@@ -68,7 +75,7 @@ describe('address of a repository, for comparing', () => {
       '/srv/app.git',
       'git@git.example.test:',
     ]) {
-      assert.equal(repositoryKey(nothing), undefined, nothing)
+      assert.equal(repositoryKey(nothing, true), undefined, nothing)
     }
   })
 })

@@ -11,10 +11,11 @@ import {
   type WebhookProvider,
   z,
 } from '@rivetr/sdk'
-import { type DeliveryLog, deliveryView } from './delivery-log.ts'
+import type { DeliveryLog } from './delivery-log.ts'
+import { deliveryView } from './delivery-view.ts'
 import { outcomes } from './entities.ts'
 import type { Effect, Receiver } from './receiver.ts'
-import type { Rejections } from './rejections.ts'
+import { type Rejections, rejectionView } from './rejections.ts'
 import type { WebhookSecrets } from './webhook-secrets.ts'
 
 export interface RouteParts {
@@ -68,8 +69,20 @@ function statusOf(effects: readonly Effect[]): number {
   return effects.some(({ outcome }) => outcome === 'queued' || outcome === 'received') ? 202 : 200
 }
 
-export function appRoutes({ apps, secrets, log, rejections, providers }: RouteParts): AnyRoute[] {
+const deliveryPage = pageOf(deliveryView).extend({ rejected: rejectionView })
+
+export function deliveryRoutes({ apps, log, rejections }: RouteParts): AnyRoute[] {
   return [
+    defineRoute({
+      method: 'GET',
+      path: '/api/deliveries',
+      summary:
+        'Webhook deliveries of all apps and what each did, newest first; what fitted no app is counted',
+      access: 'system:read',
+      query: pageQuery,
+      returns: deliveryPage,
+      handler: async ({ query }) => ({ ...(await log.list(undefined, query)), rejected: rejections.view }),
+    }),
     defineRoute({
       method: 'GET',
       path: '/api/apps/:id/deliveries',
@@ -78,18 +91,17 @@ export function appRoutes({ apps, secrets, log, rejections, providers }: RoutePa
       access: 'apps:read',
       params: appParams,
       query: pageQuery,
-      returns: pageOf(deliveryView).extend({
-        rejected: z.object({
-          count: z.int(),
-          lastReason: z.string().optional(),
-          lastAt: z.iso.datetime().optional(),
-        }),
-      }),
+      returns: deliveryPage,
       async handler({ principal, params, query }) {
         const { id } = await apps.get(principal, params.id)
         return { ...(await log.list(id, query)), rejected: rejections.view }
       },
     }),
+  ]
+}
+
+export function secretRoutes({ apps, secrets, providers }: RouteParts): AnyRoute[] {
+  return [
     defineRoute({
       method: 'GET',
       path: '/api/apps/:id/webhook',
@@ -113,7 +125,7 @@ export function appRoutes({ apps, secrets, log, rejections, providers }: RoutePa
       returns: z.object({ secret: z.string() }),
       async handler({ principal, params, body }) {
         const { id } = await apps.get(principal, params.id)
-        const secret = body.secret ?? randomBytes(32).toString('hex')
+        const secret = body.secret ?? makeSecret()
         await secrets.set(id, secret)
         return { secret }
       },
@@ -133,4 +145,9 @@ export function appRoutes({ apps, secrets, log, rejections, providers }: RoutePa
       },
     }),
   ]
+}
+
+/** In the form of Standard Webhooks, which the other hosts take as any text. */
+function makeSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`
 }

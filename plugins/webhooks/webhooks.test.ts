@@ -1,34 +1,17 @@
 import assert from 'node:assert/strict'
-import { createHmac, randomUUID } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { request as httpRequest } from 'node:http'
-import { connect } from 'node:net'
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  type App,
-  Apps,
-  type Clock,
-  Deployments,
-  RivetrError,
-  Runtime,
-  Source,
-  skip,
-  systemPrincipal,
-  type Tap,
-  Traffic,
-} from '@rivetr/sdk'
-import { createTestKernel, TestClock, testPlugin } from '@rivetr/testing'
+import { Apps, skip } from '@rivetr/sdk'
+import { TestClock } from '@rivetr/testing'
 import { Delivery } from './entities.ts'
-
-const me = systemPrincipal('test')
-const commits = { first: 'a'.repeat(40), second: 'b'.repeat(40) }
+import { commits, me, openStage, push, repository, until } from './test-stage.ts'
 
 describe('webhooks', { timeout: 60_000 }, () => {
   it('queues the pushed commit of the app whose secret fits', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const app = await stage.app('shop')
     const secret = await stage.secretOf(app)
     const { status, body } = await stage.deliver(push(commits.first), { secret })
@@ -47,7 +30,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('C1, U29: is closed where no secret is stored, whatever is signed with', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const app = await stage.app('shop')
     for (const secret of ['', ' ', 'guess', undefined]) {
       const answer = await stage.deliver(push(commits.first), { secret })
@@ -61,14 +44,16 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('shows a secret once, takes a chosen one, and closes when it is removed', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const app = await stage.app('shop')
     const made = await stage.secretOf(app)
-    assert.match(made, /^[0-9a-f]{64}$/)
+    assert.match(made, /^whsec_[A-Za-z0-9+/]{43}=$/)
     const at = `/api/apps/${app.name}/webhook`
     assert.deepEqual((await stage.local('GET', at)).body, {
       configured: true,
-      paths: { github: '/webhooks/github' },
+      paths: Object.fromEntries(
+        ['bitbucket', 'generic', 'gitea', 'github', 'gitlab'].map((name) => [name, `/webhooks/${name}`]),
+      ),
     })
     const chosen = 'a-secret-of-our-own'
     assert.equal((await stage.deliver(push(commits.first), { secret: chosen })).status, 401)
@@ -81,12 +66,14 @@ describe('webhooks', { timeout: 60_000 }, () => {
     assert.equal((await stage.deliver(push(commits.second), { secret: chosen })).status, 401)
     assert.deepEqual((await stage.local('GET', at)).body, {
       configured: false,
-      paths: { github: '/webhooks/github' },
+      paths: Object.fromEntries(
+        ['bitbucket', 'generic', 'gitea', 'github', 'gitlab'].map((name) => [name, `/webhooks/${name}`]),
+      ),
     })
   })
 
   it('C2: deploys exactly the apps whose secret and branch fit', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const [web, api, dev] = [
       await stage.app('web'),
       await stage.app('api'),
@@ -105,7 +92,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('C3: answers for what it was, and keeps the reason', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const app = await stage.app('shop')
     const secret = await stage.secretOf(app)
     const rows: [number, RegExp, string, Record<string, string>][] = [
@@ -114,7 +101,12 @@ describe('webhooks', { timeout: 60_000 }, () => {
       [200, /the webhook works/, '{"zen":"🦊"}', { 'x-github-event': 'ping' }],
       [200, /event issues deploys nothing/, '{}', { 'x-github-event': 'issues' }],
       [200, /refs\/heads\/main was deleted/, push('0'.repeat(40), { deleted: true, head_commit: null }), {}],
-      [200, /refs\/tags\/main is not a branch/, push(commits.first, { ref: 'refs/tags/main' }), {}],
+      [
+        200,
+        /refs\/tags\/main is a tag; shop deploys the branch main/,
+        push(commits.first, { ref: 'refs/tags/main' }),
+        {},
+      ],
       [
         200,
         /the commit says \[skip ci\]/,
@@ -122,7 +114,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
         {},
       ],
       [400, /not JSON/, '{', {}],
-      [400, /"after" is not a commit/, push('abc'), {}],
+      [400, /"abc" is not a commit id/, push('abc'), {}],
     ]
     for (const [status, reason, body, headers] of rows) {
       const answer = await stage.deliver(body, { secret, headers })
@@ -137,7 +129,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('C4: checks the signature over the bytes as they came, cut anywhere', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const app = await stage.app('shop')
     const secret = await stage.secretOf(app)
     const text = push(commits.first).replace('"ref":', '"ref":  ').replace('Sell', 'S\\u00e9ll é 🎩\u2028')
@@ -156,7 +148,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('C9: finds the app by every spelling of its address', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const spellings = [
       'git@git.example.test:Org/App',
       'ssh://git@git.example.test:22/org/app.git',
@@ -183,7 +175,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
     try {
       let secret: string
       {
-        await using stage = await open({ dataDir })
+        await using stage = await openStage({ dataDir })
         const app = await stage.app('shop')
         secret = await stage.secretOf(app)
         // Who cannot sign cannot claim the id of a delivery to come.
@@ -194,10 +186,11 @@ describe('webhooks', { timeout: 60_000 }, () => {
         assert.deepEqual(both.map(({ status }) => status).sort(), [200, 202])
         assert.equal((await stage.deployments(app)).length, 1)
       }
-      await using stage = await open({ dataDir })
+      await using stage = await openStage({ dataDir })
       const { status, body } = await stage.deliver(push(commits.first), { secret, delivery })
       assert.equal(status, 200)
       assert.equal(body.deliveries[0]?.outcome, 'repeated')
+      assert.match(String(body.deliveries[0]?.reason), /this delivery came at .* already: queued/)
       assert.equal((await stage.deployments(await stage.kernel.get(Apps).get(me, 'shop'))).length, 1)
     } finally {
       await rm(dataDir, { recursive: true, force: true })
@@ -206,7 +199,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
 
   it('C11: does a delivery that failed, or was refused, when it is sent again', async () => {
     let fault: Error | undefined = new Error('not today')
-    await using stage = await open({ pushReceived: () => void (fault && raise(fault)) })
+    await using stage = await openStage({ pushReceived: () => void (fault && raise(fault)) })
     const app = await stage.app('shop')
     const secret = await stage.secretOf(app)
     const delivery = randomUUID()
@@ -221,7 +214,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
 
   it('U25: queues a commit once that two webhooks bring, and again after a forced push back to it', async () => {
     const clock = new TestClock()
-    await using stage = await open({ clock })
+    await using stage = await openStage({ clock })
     const app = await stage.app('shop')
     const secret = await stage.secretOf(app)
     const outcome = async (commit: string) =>
@@ -240,7 +233,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
     const clock = new TestClock()
     const decided = Promise.withResolvers<void>()
     const asked = Promise.withResolvers<void>()
-    await using stage = await open({
+    await using stage = await openStage({
       clock,
       pushReceived: async () => {
         asked.resolve()
@@ -271,14 +264,14 @@ describe('webhooks', { timeout: 60_000 }, () => {
     try {
       let secret: string
       {
-        await using stage = await open({ dataDir, clock, pushReceived: undecided })
+        await using stage = await openStage({ dataDir, clock, pushReceived: undecided })
         secret = await stage.secretOf(await stage.app('shop'))
         const answer = stage.deliver(push(commits.first), { secret, delivery })
         await asked.promise
         await clock.advance(8_000)
         assert.equal((await answer).status, 202)
       }
-      await using stage = await open({ dataDir })
+      await using stage = await openStage({ dataDir })
       const app = await stage.kernel.get(Apps).get(me, 'shop')
       assert.match(String((await stage.deliveries(app)).items[0]?.reason), /Rivetr stopped/)
       const { status, body } = await stage.deliver(push(commits.first), { secret, delivery })
@@ -289,7 +282,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('answers 503 when a deployment could not be queued, so that the git host shows it', async () => {
-    await using stage = await open({
+    await using stage = await openStage({
       async pushReceived({ app }) {
         await stage.kernel.get(Apps).remove(me, app.id)
       },
@@ -301,7 +294,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('lets a plugin skip a push, with its reason', async () => {
-    await using stage = await open({
+    await using stage = await openStage({
       pushReceived: ({ event, app }) => skip(`${event.branch} of ${app.name} rests on Fridays`),
     })
     const app = await stage.app('shop')
@@ -313,7 +306,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('U27: takes large pushes, and refuses larger ones than the limit', async () => {
-    await using stage = await open({ config: { bodyLimitBytes: 6_000_000 } })
+    await using stage = await openStage({ config: { bodyLimitBytes: 6_000_000 } })
     const secret = await stage.secretOf(await stage.app('shop'))
     const padded = (bytes: number) => push(commits.first, { padding: 'x'.repeat(bytes) })
     assert.equal((await stage.deliver(padded(5_000_000), { secret })).status, 202)
@@ -321,7 +314,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('keeps so many deliveries of an app, in pages, newest first, and none of an app that is gone', async () => {
-    await using stage = await open({ config: { deliveriesKept: 10 } })
+    await using stage = await openStage({ config: { deliveriesKept: 10 } })
     const [app, other] = [
       await stage.app('shop'),
       await stage.app('other', { url: 'https://git.example.test/org/other' }),
@@ -331,8 +324,8 @@ describe('webhooks', { timeout: 60_000 }, () => {
     for (let number = 1; number <= 13; number += 1) {
       await stage.deliver('{}', { secret, delivery: `d-${number}`, headers: { 'x-github-event': 'ping' } })
     }
-    const first = await stage.deliveries(app, '?limit=6')
-    const second = await stage.deliveries(app, `?limit=6&cursor=${first.nextCursor}`)
+    const first = await stage.deliveries(app, { limit: 6 })
+    const second = await stage.deliveries(app, { limit: 6, cursor: first.nextCursor })
     assert.deepEqual(
       [...first.items, ...second.items].map(({ delivery }) => delivery),
       Array.from({ length: 10 }, (_, index) => `d-${13 - index}`),
@@ -347,215 +340,13 @@ describe('webhooks', { timeout: 60_000 }, () => {
   })
 
   it('has tables as its entities say', async () => {
-    await using stage = await open()
+    await using stage = await openStage()
     const drift = await stage.kernel.kernel.parts.database.drift()
     assert.doesNotMatch(drift, /webhooks__/)
     assert.equal((await stage.local('GET', '/api/apps/nobody/deliveries')).status, 404)
   })
 })
 
-interface Effect {
-  readonly app: string
-  readonly outcome: string
-  readonly reason?: string
-  readonly deployment?: string
-}
-interface DeliveryPage {
-  readonly items: readonly { readonly outcome: string; readonly reason?: string; readonly delivery: string }[]
-  readonly nextCursor?: string
-  readonly rejected: { readonly count: number; readonly lastReason?: string }
-}
-interface Delivering {
-  readonly secret: string | undefined
-  readonly headers?: Record<string, string>
-  readonly delivery?: string
-  readonly path?: string
-  readonly signedAs?: Buffer
-}
-interface StageOptions {
-  readonly clock?: Clock
-  readonly dataDir?: string
-  readonly config?: Record<string, unknown>
-  readonly pushReceived?: Tap<'pushReceived'>
-}
-
-/** A real kernel with the real API before it; deployments stay in the fetch. */
-async function open({ clock, dataDir, config = {}, pushReceived }: StageOptions = {}) {
-  const world = testPlugin(
-    { name: 'world', provides: ['source:git', 'runtime:fake', 'traffic'] },
-    {
-      setup(ctx) {
-        ctx.provide(Source, 'git', () => waitingSource)
-        ctx.provide(Runtime, 'fake', () => idleRuntime)
-        ctx.provide(Traffic, () => noTraffic)
-        if (pushReceived !== undefined) ctx.tap('pushReceived', pushReceived)
-      },
-    },
-  )
-  const kernel = await createTestKernel({
-    plugins: [world],
-    builtIns: ['http', 'auth', 'webhooks'],
-    config: { http: { port: 0 }, webhooks: config },
-    ...(clock === undefined ? {} : { clock }),
-    ...(dataDir === undefined ? {} : { dataDir }),
-  })
-  const port = Number(await readFile(join(kernel.dataDir, 'api.port'), 'utf8'))
-  const socketPath = join(kernel.dataDir, 'api.sock')
-
-  return {
-    kernel,
-    /** As the owner of the machine. */
-    local: (method: string, path: string, body?: unknown) =>
-      exchange(
-        { socketPath, method, path, headers: { 'content-type': 'application/json' } },
-        body === undefined ? undefined : JSON.stringify(body),
-      ),
-    app: (name: string, source: { url?: string; branch?: string } = {}): Promise<App> =>
-      kernel.get(Apps).create(me, {
-        name,
-        runtime: 'fake',
-        source: { kind: 'git', url: 'https://git.example.test/org/app', branch: 'main', ...source },
-      }),
-    async secretOf({ id }: App): Promise<string> {
-      return (await this.local('PUT', `/api/apps/${id}/webhook`, {})).body.secret as string
-    },
-    async deployments({ id }: App) {
-      return (await kernel.get(Deployments).list(me, id)).items
-    },
-    async deliveries({ id }: App, query = ''): Promise<DeliveryPage> {
-      return (await this.local('GET', `/api/apps/${id}/deliveries${query}`)).body as unknown as DeliveryPage
-    },
-    async deliver(
-      text: string | Buffer,
-      { secret, headers = {}, delivery = randomUUID(), path = '/webhooks/github', signedAs }: Delivering,
-    ) {
-      const body = Buffer.from(text as string)
-      const signed =
-        secret === undefined ? {} : { 'x-hub-signature-256': signatureOf(signedAs ?? body, secret) }
-      const sent = {
-        'content-type': 'application/json',
-        'x-github-event': 'push',
-        'x-github-delivery': delivery,
-        ...signed,
-        ...headers,
-      }
-      const answer = await exchange({ host: '127.0.0.1', port, method: 'POST', path, headers: sent }, body)
-      return { status: answer.status, body: answer.body as { deliveries: Effect[] } }
-    },
-    /** In TCP segments of few bytes, so that characters are cut; resolves with the answer as text. */
-    async deliverInPieces(body: Buffer, secret: string): Promise<string> {
-      const head = [
-        ...[
-          'POST /webhooks/github HTTP/1.1',
-          'Host: localhost',
-          'Connection: close',
-          'Content-Type: application/json',
-        ],
-        ...[
-          'X-GitHub-Event: push',
-          `X-GitHub-Delivery: ${randomUUID()}`,
-          `X-Hub-Signature-256: ${signatureOf(body, secret)}`,
-        ],
-        ...[`Content-Length: ${body.length}`, '', ''],
-      ]
-      const socket = connect({ host: '127.0.0.1', port, noDelay: true })
-      socket.write(head.join('\r\n'))
-      for (let start = 0; start < body.length; start += 7) {
-        await new Promise((resolve) => socket.write(body.subarray(start, start + 7), resolve))
-      }
-      let answer = ''
-      for await (const chunk of socket) answer += chunk
-      return answer
-    },
-    [Symbol.asyncDispose]: () => kernel[Symbol.asyncDispose](),
-  }
-}
-
-function exchange(
-  options: object,
-  body?: string | Buffer,
-): Promise<{ status: number; body: Record<string, unknown> }> {
-  return new Promise((resolve, reject) => {
-    httpRequest({ ...options, agent: false }, async (response) => {
-      let text = ''
-      for await (const chunk of response) text += chunk
-      resolve({ status: response.statusCode ?? 0, body: text === '' ? {} : JSON.parse(text) })
-    })
-      .on('error', reject)
-      .end(body)
-  })
-}
-
-function signatureOf(body: Buffer, secret: string): string {
-  return `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`
-}
-
-function repository(name: string) {
-  return {
-    full_name: `org/${name}`,
-    clone_url: `https://git.example.test/org/${name}.git`,
-    ssh_url: `git@git.example.test:org/${name}.git`,
-  }
-}
-
-function push(after: string, change: object = {}): string {
-  const head_commit = { id: after, message: 'Sell hats', author: { name: 'Åsa' } }
-  return JSON.stringify({
-    ref: 'refs/heads/main',
-    after,
-    repository: repository('app'),
-    pusher: { name: 'asa' },
-    head_commit,
-    commits: [],
-    ...change,
-  })
-}
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error('it did not come true')
-    await sleep(10)
-  }
-}
-
 function raise(error: Error): never {
   throw error
-}
-
-const waitingSource: Source = {
-  resolve: async () => ({ id: commits.first }),
-  branches: async () => ['main'],
-  check: async () => undefined,
-  fetch: ({ signal }) =>
-    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
-}
-
-/** Never asked to run anything. */
-const idleRuntime: Runtime = {
-  accepts: ['folder'],
-  capabilities: [],
-  detect: async () => ({ available: true, reason: 'always', preference: 1 }),
-  list: async () => [],
-  keep: async () => undefined,
-  stop: async () => undefined,
-  remove: async () => undefined,
-  async *watch() {},
-  async *logs() {},
-  allot: () => unwanted(),
-  start: () => unwanted(),
-  run: () => unwanted(),
-  stats: () => unwanted(),
-  exec: () => unwanted(),
-}
-
-const noTraffic: Traffic = {
-  apply: async () => undefined,
-  hold: async () => undefined,
-  release: async () => undefined,
-  stats: async () => ({ edges: 1, epoch: 0, generation: 0, inFlight: {}, requests: 0 }),
-}
-
-async function unwanted(): Promise<never> {
-  throw new RivetrError('unavailable', 'this runtime runs nothing')
 }

@@ -1,8 +1,33 @@
+import type { z } from 'zod'
 import type { LogLine } from '../log.ts'
-import type { App, AppChange, AppInput, EnvChange, EnvEntry, RouteSettings } from '../model/app.ts'
+import type {
+  App,
+  AppChange,
+  AppInput,
+  EnvChange,
+  EnvEntry,
+  RouteSettings,
+  routeSettings,
+} from '../model/app.ts'
 import type { Deployment } from '../model/deployment.ts'
 import type { Page } from '../model/page.ts'
-import type { ApiKey, Items, PluginInfo, ReleaseView, SystemHealth, SystemStatsView, Who } from './answers.ts'
+import type { TrafficView, trafficChange } from '../model/route.ts'
+import type {
+  ApiKey,
+  CertificateStatus,
+  CommitStatusConnection,
+  CommitStatuses,
+  DeployKey,
+  Items,
+  KnownHost,
+  PluginInfo,
+  ReleaseView,
+  SystemHealth,
+  SystemStatsView,
+  WebhookDeliveries,
+  WebhookStatus,
+  Who,
+} from './answers.ts'
 import { type ClientOptions, type Query, Transport } from './transport.ts'
 
 /** Which part of a list: `cursor` is the `nextCursor` of the part before. */
@@ -10,12 +35,19 @@ interface PageQuery {
   cursor?: string | undefined
   limit?: number | undefined
 }
-/** Which lines of a log: those after a `seq`, or the last so many. */
+/** Which lines of a log: those after a `seq`, or the last so many; of them those since a time (ISO 8601). */
 interface LogQuery {
   after?: number | undefined
   tail?: number | undefined
+  since?: string | undefined
 }
-type RouteInput = Pick<RouteSettings, 'host'> & Partial<RouteSettings>
+/** A server of ssh; its port is 22 where none is named. */
+interface SshPlace {
+  host: string
+  port?: number | undefined
+}
+type RouteInput = z.input<typeof routeSettings>
+type TrafficInput = z.input<typeof trafficChange>
 type EnvInput = {
   [K in keyof EnvChange]?: K extends 'set'
     ? Record<string, { value: string; secret?: boolean }>
@@ -70,10 +102,46 @@ export function createClient(options: ClientOptions) {
       routes: (app: string) => get<Items<RouteSettings>>(ofApp(app, 'routes')),
       replaceRoutes: (app: string, routes: readonly RouteInput[]) =>
         put<Items<RouteSettings>>(ofApp(app, 'routes'), routes),
+      traffic: (app: string) => get<TrafficView>(ofApp(app, 'traffic')),
+      changeTraffic: (app: string, change: TrafficInput) => put<TrafficView>(ofApp(app, 'traffic'), change),
+      /** New requests wait at the edges until `resume`, or for `limitMs` (a minute). */
+      pause: (app: string, limitMs?: number) => post<TrafficView>(ofApp(app, 'pause'), { limitMs }),
+      resume: (app: string) => post<TrafficView>(ofApp(app, 'resume')),
       deploy: (app: string, request: { commit?: string | undefined } = {}) =>
         post<Deployment>(ofApp(app, 'deploy'), request),
+      /** Nothing of it runs until it is started or deployed. */
+      stop: (app: string) => post<App>(ofApp(app, 'stop')),
+      start: (app: string) => post<Deployment>(ofApp(app, 'start')),
+      restart: (app: string) => post<Deployment>(ofApp(app, 'restart')),
+      /** Deploys the files of an archive: tar, tar.gz or zip. */
+      upload: (
+        app: string,
+        archive: ReadableStream<Uint8Array>,
+        { signal, ...query }: { message?: string | undefined; signal?: AbortSignal | undefined } = {},
+      ) => transport.upload<Deployment>('POST', ofApp(app, 'upload'), { query, body: archive, signal }),
       deployments: (app: string, query: PageQuery = {}) =>
         get<Page<Deployment>>(ofApp(app, 'deployments'), { ...query }),
+      webhook: (app: string) => get<WebhookStatus>(ofApp(app, 'webhook')),
+      /** Sets the secret that is given, or makes one; it is in this answer and nowhere else. */
+      setWebhook: (app: string, secret?: string) =>
+        put<{ secret: string }>(ofApp(app, 'webhook'), { secret }),
+      /** No webhook deploys the app any more. */
+      removeWebhook: (app: string) => remove(ofApp(app, 'webhook')),
+      deliveries: (app: string, query: PageQuery = {}) =>
+        get<WebhookDeliveries>(ofApp(app, 'deliveries'), { ...query }),
+      commitStatus: (app: string, query: PageQuery = {}) =>
+        get<CommitStatuses>(ofApp(app, 'commit-status'), { ...query }),
+      /** Tells the git host of the app how its deployments go. `kind` and `apiUrl` where the source does not say them. */
+      setCommitStatus: (
+        app: string,
+        connection: {
+          token: string
+          kind?: CommitStatusConnection['kind'] | undefined
+          apiUrl?: string | undefined
+        },
+      ) => put<CommitStatusConnection>(ofApp(app, 'commit-status'), connection),
+      /** The token is removed, and nothing is told any more. */
+      removeCommitStatus: (app: string) => remove(ofApp(app, 'commit-status')),
       releases: (app: string) => get<Items<ReleaseView>>(ofApp(app, 'releases')),
       logs: (app: string, query: LogQuery & { replica?: string | undefined } = {}) =>
         get<Items<LogLine>>(ofApp(app, 'logs'), { ...query }),
@@ -95,6 +163,36 @@ export function createClient(options: ClientOptions) {
       followLogs: (id: string, query: LogQuery = {}, signal?: AbortSignal) =>
         transport.follow<LogLine>(ofDeployment(id, 'logs'), { ...query }, signal),
     },
+    certificates: {
+      list: () => get<Items<CertificateStatus>>('/api/certificates'),
+      get: (host: string) => get<CertificateStatus>(ofCertificate(host)),
+      /** PEM both; the key never comes back. */
+      upload: (pair: { chain: string; key: string }) =>
+        post<Items<CertificateStatus>>('/api/certificates', pair),
+      /** An uploaded one. */
+      remove: (host: string) => remove(ofCertificate(host)),
+      /** Asks the CA for a new one now. */
+      renew: (host: string) => post<CertificateStatus>(ofCertificate(host, 'renew')),
+    },
+    deployKeys: {
+      list: () => get<Items<DeployKey>>('/api/deploy-keys'),
+      get: (name: string) => get<DeployKey>(`/api/deploy-keys/${encodeURIComponent(name)}`),
+      /** Makes one, or takes the private key that is given; the private half never comes back. */
+      create: (draft: { name: string; privateKey?: string | undefined }) =>
+        post<DeployKey>('/api/deploy-keys', draft),
+      remove: (name: string) => remove(`/api/deploy-keys/${encodeURIComponent(name)}`),
+    },
+    knownHosts: {
+      list: () => get<Items<KnownHost>>('/api/known-hosts'),
+      /** What a server shows now; pins nothing. */
+      scan: (server: SshPlace) => post<Items<KnownHost>>('/api/known-hosts/scan', server),
+      add: (draft: SshPlace & { key: string }) => post<KnownHost>('/api/known-hosts', draft),
+      remove: (id: string) => remove(`/api/known-hosts/${encodeURIComponent(id)}`),
+    },
+    deliveries: {
+      /** Those of all apps. */
+      list: (query: PageQuery = {}) => get<WebhookDeliveries>('/api/deliveries', { ...query }),
+    },
     plugins: {
       list: () => get<Items<PluginInfo>>('/api/plugins'),
     },
@@ -113,6 +211,10 @@ function ofApp(app: string, part?: string): string {
 
 function ofDeployment(id: string, part?: string): string {
   return pathOf('/api/deployments', id, part)
+}
+
+function ofCertificate(host: string, part?: string): string {
+  return pathOf('/api/certificates', host, part)
 }
 
 function pathOf(base: string, id: string, part?: string): string {

@@ -44,6 +44,17 @@ export class Transport {
     return response.status === 204 ? (undefined as T) : ((await jsonOf(response)) as T)
   }
 
+  /** The same with a body that is sent as it comes, however long that takes, until the signal aborts. */
+  async upload<T>(
+    method: string,
+    path: string,
+    more: { query?: Query | undefined; body: ReadableStream<Uint8Array>; signal?: AbortSignal | undefined },
+  ): Promise<T> {
+    const headers = { 'content-type': 'application/octet-stream' }
+    const init = { method, headers, body: more.body, duplex: 'half' } as const
+    return (await jsonOf(await this.#send(withQuery(path, more.query), init, more.signal))) as T
+  }
+
   /** The events of a stream, until it ends or the signal aborts. Errors: `ApiError`; the signal's reason. */
   async *follow<T>(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<T> {
     const headers = { accept: 'text/event-stream' }

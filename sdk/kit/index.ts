@@ -1,3 +1,5 @@
 export { confine, isInside } from './confine.ts'
+export { type ListeningSocket, listeningSockets, type PortHolder, portHolder } from './listening.ts'
 export { mask } from './mask.ts'
+export { parentId, parentVariable } from './parent.ts'
 export { killGroup, type SpawnOptions, type SpawnResult, spawn } from './spawn.ts'

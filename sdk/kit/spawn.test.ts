@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { mkdtempDisposable, readFile } from 'node:fs/promises'
+import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { parentId, parentVariable } from './parent.ts'
 import { type SpawnOptions, spawn } from './spawn.ts'
 
 const node = process.execPath
@@ -23,13 +24,13 @@ test('arguments arrive as they are, and no shell sees them', async () => {
   assert.deepEqual(JSON.parse(stdout), hostile)
 })
 
-test('the environment is exactly what is given', async () => {
+test('the environment is exactly what is given, and whose program it is', async () => {
   process.env.RIVETR_TEST_LEAK = 'leaked'
   try {
     const { stdout } = await run('console.log(JSON.stringify(process.env))', [], {
       env: { ONLY: `$HOME "x"` },
     })
-    assert.deepEqual(JSON.parse(stdout), { ONLY: `$HOME "x"` })
+    assert.deepEqual(JSON.parse(stdout), { ONLY: `$HOME "x"`, [parentVariable]: parentId })
   } finally {
     delete process.env.RIVETR_TEST_LEAK
   }
@@ -106,10 +107,11 @@ for (const [what, leader, child] of [
 }
 
 test('what was taken back before is not started', async () => {
-  let started = false
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-spawn-'))
   const signal = AbortSignal.abort(new Error('taken back'))
-  await assert.rejects(run('', [], { signal, onStart: () => (started = true) }), /taken back/)
-  assert.equal(started, false)
+  const code = 'require("node:fs").writeFileSync("started", "")'
+  await assert.rejects(run(code, [], { cwd: folder.path, signal }), /taken back/)
+  assert.deepEqual(await readdir(folder.path), [])
 })
 
 test('a program or folder that is not there says so', async () => {

@@ -2,6 +2,7 @@ import { spawn as spawnChild } from 'node:child_process'
 import { StringDecoder } from 'node:string_decoder'
 import { RivetrError } from '../errors.ts'
 import type { LineSink, LogStream } from '../log.ts'
+import { parentId, parentVariable } from './parent.ts'
 
 /** A longer line is cut into pieces of this size, so that output without line ends cannot fill the memory. */
 const longestLine = 64 * 1024
@@ -9,7 +10,7 @@ const longestLine = 64 * 1024
 /** How a program is run. */
 export interface SpawnOptions {
   cwd: string
-  /** The whole environment: nothing is inherited. */
+  /** The whole environment, but for `parentVariable`: nothing is inherited. */
   env: Record<string, string>
   /** Kills the whole process group: SIGTERM, and SIGKILL after `killAfterMs`. */
   signal: AbortSignal
@@ -18,8 +19,6 @@ export interface SpawnOptions {
   gid?: number
   input?: string | Uint8Array
   onLine?: LineSink
-  /** Told the group's id as soon as the process was started, to be written down for recovery. */
-  onStart?: (pid: number) => void
 }
 
 /** How it ended. */
@@ -32,6 +31,7 @@ export interface SpawnResult {
 
 /**
  * Runs a program with an argument vector and a fixed environment, never through a shell, as a process group of its own.
+ * It ends with this process: at the latest when the next Rivetr starts on the data folder.
  * Resolves with its exit code, whatever it is. Errors: the signal's reason when aborted; `unavailable` when there is no such program.
  */
 export function spawn(program: string, args: readonly string[], options: SpawnOptions): Promise<SpawnResult> {
@@ -39,7 +39,7 @@ export function spawn(program: string, args: readonly string[], options: SpawnOp
     if (options.signal.aborted) return reject(options.signal.reason)
     const child = spawnChild(program, [...args], {
       cwd: options.cwd,
-      env: options.env,
+      env: { ...options.env, [parentVariable]: parentId },
       detached: true,
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       ...(options.uid === undefined ? {} : { uid: options.uid }),
@@ -56,7 +56,6 @@ export function spawn(program: string, args: readonly string[], options: SpawnOp
     child.stdin?.on('error', () => undefined) // a program may end without reading its input
     if (options.input !== undefined) child.stdin?.end(options.input)
     const { pid } = child
-    if (pid !== undefined) options.onStart?.(pid)
 
     let killTimer: NodeJS.Timeout | undefined
     const stop = () => {

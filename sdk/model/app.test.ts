@@ -103,7 +103,8 @@ const tables: readonly (readonly [string, z.ZodType, readonly unknown[], readonl
       '*.shop.test',
       'localhost',
       'a-b.c1',
-      '_acme.shop.test',
+      'bücher.test',
+      'ä。test',
       'xn--bcher-kva.test',
     ],
     [
@@ -119,7 +120,9 @@ const tables: readonly (readonly [string, z.ZodType, readonly unknown[], readonl
       'a-.test',
       'a..b',
       'a b.test',
-      'bücher.test',
+      '_acme.shop.test',
+      'a%41.test',
+      'a\tb.test',
       `${'a'.repeat(64)}.test`,
       `${'a.'.repeat(127)}aa`,
       'shop.test\n',
@@ -145,6 +148,41 @@ for (const [what, schema, good, bad] of tables) {
 test('a host is compared in lower case and without its last dot', () => {
   assert.equal(hostName.parse('Shop.TEST.'), 'shop.test')
 })
+
+for (const [input, stored] of [
+  ['münchen.example.test', 'xn--mnchen-3ya.example.test'],
+  ['xn--mnchen-3ya.example.test', 'xn--mnchen-3ya.example.test'],
+  ['MÜNCHEN.Example.test.', 'xn--mnchen-3ya.example.test'],
+  ['ß.example.test', 'xn--zca.example.test'],
+  ['İ.example.test', 'xn--i-9bb.example.test'],
+  // Scripts may be mixed: whom a name imitates is no question of its spelling.
+  ['раypal.example.test', 'xn--ypal-43d9g.example.test'],
+  ['*.münchen.example.test', '*.xn--mnchen-3ya.example.test'],
+] as const) {
+  test(`H12: the host ${input} is stored as ${stored}`, () => assert.equal(hostName.parse(input), stored))
+}
+
+for (const input of [
+  'shop example.test',
+  'http://x',
+  'x/y',
+  'x:80',
+  'a_b.example.test',
+  `${'a'.repeat(64)}.example.test`,
+  `${'ü'.repeat(60)}.example.test`,
+  '*.*.example.test',
+  '127.0.0.1',
+  '127.1',
+  '0x7f.0.0.1',
+  '::1',
+  '[::1]',
+  'xn--a.example.test',
+  'a\u200db.example.test',
+  'shop.example.1',
+]) {
+  test(`H12: the host ${show(input)} is refused`, () =>
+    assert.equal(hostName.safeParse(input).success, false))
+}
 
 test('defaults fill what is left out', () => {
   const draft = appDraft.parse({

@@ -1,4 +1,7 @@
+import { isIP } from 'node:net'
+import { domainToASCII, domainToUnicode } from 'node:url'
 import { z } from 'zod'
+import { routeOptions } from './route.ts'
 
 /** A DNS label: it becomes part of image names, labels and paths, so nothing else is let in. */
 export const appName = z
@@ -32,6 +35,22 @@ const repositoryPath = z
     'a path inside the repository',
   )
 
+/**
+ * Paths of the repository of which a push must change one: `apps/web/**`, `*.ts`, `!docs/**`. `*` and `?` stay inside a
+ * segment, a whole segment `**` is any number of them, `!` takes away what those before it took.
+ */
+export const pathPattern = z
+  .string()
+  .max(1024)
+  .regex(
+    /^!?[^/!]/,
+    'a path inside the repository such as apps/web/** or !docs/**, without a slash before it',
+  )
+  .refine(
+    (pattern) => !pattern.includes('\0') && !pattern.split('/').includes('..'),
+    'a path inside the repository',
+  )
+
 /** A git branch (git-check-ref-format): nothing that git could take for an option or a revision expression. */
 export const branchName = z
   .string()
@@ -58,6 +77,8 @@ export const sourceSettings = z.strictObject({
     .max(2048)
     .refine((url) => !/[\0-\x20]/.test(url) && !url.startsWith('-'), 'not an address'),
   branch: branchName.default('main'),
+  /** Name of the key with which a private repository is read over ssh. */
+  deployKey: providerName.optional(),
   /** The folder of the app inside the repository. */
   directory: repositoryPath.optional(),
 })
@@ -83,6 +104,16 @@ export const healthSettings = z.strictObject({
   deadlineMs: z.int().min(1_000).max(3_600_000).default(60_000),
   /** Healthy answers in a row that make a replica ready. */
   successes: z.int().min(1).max(20).default(1),
+  /**
+   * A live replica is asked on, this often at most, and started anew when it was unwell so many times in a row. Absent: of a
+   * live replica it counts only whether it runs.
+   */
+  liveness: z
+    .strictObject({
+      intervalMs: z.int().min(1_000).max(300_000).default(10_000),
+      failures: z.int().min(1).max(20).default(3),
+    })
+    .optional(),
 })
 export type HealthSettings = z.output<typeof healthSettings>
 
@@ -107,18 +138,39 @@ export const processSettings = z.strictObject({
 })
 export type ProcessSettings = z.output<typeof processSettings>
 
-/** RFC 1123 host name, or `*.` and one. Lower-cased, one trailing dot removed. */
+const notAHostName = 'a host name such as shop.example.com, without scheme, port, path or underscore'
+
+/**
+ * A host name (RFC 1123), or `*.` and one, in any spelling; comes out as it is stored and compared: A-labels by UTS 46,
+ * not transitional, in lower case, without the last dot. An IP address is none.
+ */
 export const hostName = z
   .string()
-  .transform((host) => host.toLowerCase().replace(/\.$/, ''))
-  .refine(
-    (host) =>
-      host.length <= 253 &&
-      /^(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(host),
-    'a host name such as shop.example.com, without scheme, port or path',
-  )
+  .max(1_024)
+  .transform((text) => aLabels(text) ?? '')
+  // Last, because a transformation that ends a schema has no place in the API document.
+  .refine((host) => host !== '', notAHostName)
 
-/** A host and a path prefix that lead to an app. */
+function aLabels(text: string): string | undefined {
+  const wildcard = text.startsWith('*.') ? '*.' : ''
+  const name = text.slice(wildcard.length)
+  // What a URL would take for something else than a name, or leave out (a tab), is not converted in the first place.
+  if (/[\0-,/:-@[-`{-\x7f]/.test(name)) return undefined
+  const host = wildcard + domainToASCII(name).replace(/\.$/, '')
+  const labels = host.slice(wildcard.length).split('.')
+  const valid = host.length <= 253 && labels.every(isLabel) && isIP(host) === 0
+  return valid ? host : undefined
+}
+
+/** Letters, digits and inner hyphens; behind `xn--` what is some text's only A-label. */
+function isLabel(label: string): boolean {
+  if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(label)) return false
+  if (!label.startsWith('xn--')) return true
+  const unicode = domainToUnicode(label)
+  return unicode !== label && domainToASCII(unicode) === label
+}
+
+/** A host and a path prefix that lead to an app, and what happens on the way. */
 export const routeSettings = z.strictObject({
   host: hostName,
   /** A path prefix that ends at a segment border; `/` takes every path. */
@@ -127,6 +179,7 @@ export const routeSettings = z.strictObject({
     .max(1024)
     .regex(/^\/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$/, 'a path such as /api')
     .default('/'),
+  ...routeOptions,
 })
 export type RouteSettings = z.output<typeof routeSettings>
 
@@ -137,7 +190,16 @@ const settings = {
   source: sourceSettings,
   /** Name of a builder, with options that it understands; absent: the first whose `detect` says yes. */
   builder: z
-    .strictObject({ kind: providerName.optional(), dockerfile: repositoryPath.optional() })
+    .strictObject({
+      kind: providerName.optional(),
+      dockerfile: repositoryPath.optional(),
+      /** The stage of the Dockerfile at which the image ends: its name or number; absent: the last. */
+      target: z
+        .string()
+        .max(128)
+        .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, 'the name or number of a stage')
+        .optional(),
+    })
     .optional(),
   /** The port on which the app listens; it is also told by PORT. On native the port is allotted. */
   port: z.int().min(1).max(65_535).optional(),
@@ -149,9 +211,18 @@ const settings = {
   stopTimeoutMs: z.int().min(0).max(600_000).optional(),
 }
 
+/** Which pushes deploy by themselves. No part of a release: a rollback does not bring them back. */
+const pushSettings = {
+  /** Absent: true. False: only who asks for it deploys. */
+  autoDeploy: z.boolean().optional(),
+  /** Absent or empty: every push deploys. Where a push does not say what it changed, it deploys. */
+  watchPaths: z.array(pathPattern).max(100).optional(),
+}
+
 /** What `POST /api/apps` takes. */
 export const appDraft = z.strictObject({
   ...settings,
+  ...pushSettings,
   env: z.record(envName, z.strictObject({ value: envValue, secret: z.boolean().default(false) })).optional(),
   routes: z.array(routeSettings).max(100).optional(),
 })
@@ -163,6 +234,7 @@ export type AppInput = z.input<typeof appDraft>
 export const appChange = z.strictObject({
   name: appName.optional(),
   source: sourceSettings.optional(),
+  ...pushSettings,
   builder: settings.builder.nullable(),
   port: settings.port.nullable(),
   processes: settings.processes.nullable(),
@@ -185,12 +257,29 @@ export const appSettings = z.object({
 })
 export type AppSettings = z.output<typeof appSettings>
 
+/**
+ * Every state of an app. `new`: nothing was deployed yet. `starting`: a replica of the live release is not ready.
+ * `crash-loop`: one ended again and again, and is started after growing pauses. `stopped`: somebody stopped it.
+ */
+export const appStates = ['new', 'starting', 'running', 'crash-loop', 'stopped'] as const
+/** What an app does now. */
+export type AppState = (typeof appStates)[number]
+
 /** An app, as the API shows it. */
 export const appSchema = appSettings.extend({
   id: z.string(),
   name: z.string(),
+  state: z.enum(appStates),
+  /** What is wrong, in words: which replica ended how often, and how. */
+  stateReason: z.string().optional(),
   runtime: z.string(),
+  /** Why this runtime; absent where whoever created the app named it. */
+  runtimeReason: z.string().optional(),
   source: sourceSettings,
+  /** Whether a push deploys by itself. */
+  autoDeploy: z.boolean(),
+  /** Paths of which a push must change one; empty: any. */
+  watchPaths: z.array(z.string()),
   routes: z.array(routeSettings),
   /** The release that serves; absent before the first deployment. */
   live: z.object({ release: z.int(), deployment: z.string(), commit: z.string().optional() }).optional(),
@@ -212,8 +301,24 @@ export const envEntry = z.object({
 export type EnvEntry = z.output<typeof envEntry>
 
 /** What `PUT /api/apps/:id/env` takes. */
-export const envChange = z.strictObject({
-  set: z.record(envName, z.strictObject({ value: envValue, secret: z.boolean().default(false) })).default({}),
-  unset: z.array(envName).default([]),
-})
+export const envChange = z
+  .strictObject({
+    set: z
+      .record(envName, z.strictObject({ value: envValue, secret: z.boolean().default(false) }))
+      .default({}),
+    unset: z.array(envName).default([]),
+    /** Revokes every earlier value of the secrets in `set`: an earlier release that is brought back gets the newest one. */
+    revokeEarlier: z.boolean().default(false),
+  })
+  // Only a new value can stand in for the revoked ones; without it neither a rollback nor a restart of a replica could go on.
+  .superRefine(({ set, revokeEarlier }, { addIssue }) => {
+    if (!revokeEarlier) return
+    for (const [name, { secret }] of Object.entries(set))
+      if (!secret)
+        addIssue({
+          code: 'custom',
+          path: ['set', name],
+          message: 'only a secret has earlier values that can be revoked',
+        })
+  })
 export type EnvChange = z.output<typeof envChange>

@@ -56,6 +56,17 @@ export const replicaSchema = z.object({
   exitCode: z.int().optional(),
   /** Ended by the memory limit. */
   oom: z.boolean().optional(),
+  /** How often in a row it ended by itself while its release was live, and how the last time; absent: never, or long ago. */
+  fallen: z
+    .object({
+      times: z.int(),
+      exitCode: z.int(),
+      oom: z.boolean(),
+      /** What was found, where Rivetr ended it because it was unwell. */
+      unwell: z.string().optional(),
+      at: z.iso.datetime(),
+    })
+    .optional(),
 })
 export type Replica = z.output<typeof replicaSchema>
 

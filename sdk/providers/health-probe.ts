@@ -17,6 +17,8 @@ export interface ProbeResult {
   readonly healthy: boolean
   /** For people: "GET /healthz answered 503", "connection refused on port 3000". */
   readonly detail: string
+  /** Nobody takes connections at the endpoint: then what the replica does listen on says more. */
+  readonly refused?: boolean | undefined
 }
 
 /** One way to ask a replica whether it is well, from the host: nothing is needed in the image. Never throws for an unwell one. */

@@ -7,6 +7,8 @@ export interface ImageBuild {
   readonly folder: string
   /** Relative to the context. */
   readonly dockerfile: string
+  /** The stage at which the image ends; absent: the last. One that is not there is `build_failed`. */
+  readonly target?: string | undefined
   /** For people; the id that `build` returns is the identity. */
   readonly tag: string
   readonly labels: Readonly<Record<string, string>>

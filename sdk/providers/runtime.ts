@@ -2,8 +2,13 @@ import type { LineSink, LogLine } from '../log.ts'
 import type { Artefact, ArtefactKind, Endpoint, RunSpec } from '../model/deployment.ts'
 import { namedToken } from '../token.ts'
 
-/** What a runtime may be able to do beyond start, stop, remove and list. A spec that it cannot honour is refused when planned. */
-export type Capability = 'exec' | 'stats' | 'limits' | 'logs' | 'watch' | 'keep'
+/** Every capability that there is. */
+export const capabilities = ['exec', 'terminal', 'stats', 'limits', 'oom', 'logs', 'watch', 'keep'] as const
+/**
+ * What a runtime may be able to do beyond start, stop, remove and list. A spec that it cannot honour is refused when
+ * planned. `oom`: it always tells an end by the memory limit from other ends; others may, and then it is true.
+ */
+export type Capability = (typeof capabilities)[number]
 
 /** Whether a runtime can be used now. */
 export interface Detection {
@@ -74,6 +79,32 @@ export interface RunOptions {
   readonly writable?: boolean
 }
 
+/** In characters. */
+export interface TerminalSize {
+  readonly columns: number
+  readonly rows: number
+}
+
+/** What is run with a terminal. */
+export interface TerminalOptions {
+  readonly command: readonly string[]
+  readonly size: TerminalSize
+  /** Ends the command, too, where the engine can. */
+  readonly signal: AbortSignal
+}
+
+/** A command inside a replica that has a terminal of its own. */
+export interface Terminal {
+  /** What it shows, as it comes; ends with the command, or when the signal aborts. To be read once. */
+  readonly output: AsyncIterable<Uint8Array>
+  /** What somebody typed. After the end of the command it is lost. */
+  write(input: Uint8Array | string): void
+  /** Of no effect after the end of the command. */
+  resize(size: TerminalSize): Promise<void>
+  /** Resolves when the command has ended. Errors: the signal's reason. */
+  readonly exitCode: Promise<number>
+}
+
 /** Which lines of a replica. */
 export interface LogOptions {
   readonly follow?: boolean
@@ -113,6 +144,11 @@ export interface Runtime {
   remove(replica: string): Promise<void>
   /** Every replica of this instance, running or not. */
   list(signal: AbortSignal): Promise<ReplicaStatus[]>
+  /**
+   * Where the processes of a replica wait for connections, as its endpoint is meant. Undefined where that cannot be seen
+   * from here; absent where it never can. For hints alone: nothing is decided by it.
+   */
+  listening?(replica: string): Promise<Endpoint[] | undefined>
   logs(replica: string, options: LogOptions): AsyncIterable<LogLine>
   stats(replica: string): Promise<ReplicaStats>
   /** Runs a command inside the replica, with no terminal; `output` holds the first 64 KiB of both streams. */
@@ -121,6 +157,8 @@ export interface Runtime {
     command: readonly string[],
     signal: AbortSignal,
   ): Promise<{ exitCode: number; output: string }>
+  /** Runs a command inside the replica with a terminal; there where `terminal` is declared. */
+  terminal?(replica: string, options: TerminalOptions): Promise<Terminal>
   /** Starts and ends of replicas, until the signal aborts; reconnects by itself. */
   watch(signal: AbortSignal): AsyncIterable<RuntimeEvent>
 }

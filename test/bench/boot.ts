@@ -9,7 +9,7 @@ import { Rivetr } from '../stage/rivetr.ts'
 import { machineLoad, summary } from './samples.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } },
 })
 const settleMs = 3_000
 const report = (line: string) => void process.stdout.write(`${line}\n`)
@@ -33,14 +33,14 @@ try {
     report(JSON.stringify(boot))
   }
   const [first, ...next] = boots
-  const median = Object.fromEntries(
-    (['startMs', 'kernel', 'launcher', 'edge'] as const).map((key) => [
-      key,
-      Math.round(summary(next.map((boot) => boot[key])).median),
-    ]),
+  const figures = (['startMs', 'kernel', 'launcher', 'edge'] as const).map(
+    (key) => [key, summary(next.map((boot) => boot[key]))] as const,
   )
+  for (const [key, { smallest, largest }] of figures)
+    report(`${key.padEnd(9)}spread ${smallest} to ${largest}`)
+  const median = Object.fromEntries(figures.map(([key, of]) => [key, Math.round(of.median)]))
   report(`median of ${next.length} starts after the first: ${JSON.stringify(median)}; ${machineLoad()}`)
-  if (values.json) report(JSON.stringify({ first, median }))
+  if (values.json) report(JSON.stringify({ first, median, rounds: next.length }))
 } finally {
   await rm(folder, { recursive: true, force: true })
 }

@@ -3,27 +3,31 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { RouteTable } from '@rivetr/sdk'
 import { TestProxy } from '../../plugins/proxy/test-proxy.ts'
-import { command } from '../machine/command.ts'
 import { freePort } from '../stage/rivetr.ts'
-import { PinnedServer } from './programs.ts'
+import { startApp, startReplica } from './app-contestants.ts'
+import { PinnedServer, peerCore, pin, proxyCore } from './programs.ts'
 
-/** The proxies run on one core, the upstream and the client on the other. */
-export const proxyCore = 0
-export const peerCore = 1
 export const host = 'bench.example.test'
 
 export interface Contestant extends AsyncDisposable {
   readonly port: number
 }
 
-/** What all proxies lead to: nginx with an answer of 128 bytes. */
+/** Of the answer at `/body`. */
+export const bodyBytes = 1024 * 1024
+
+/** What all proxies lead to: nginx with an answer of 128 bytes, and one of a mebibyte. */
 export async function startUpstream(folder: string): Promise<PinnedServer> {
+  await writeFile(join(folder, 'body'), Buffer.alloc(bodyBytes, 'x'))
   const answer = 'x'.repeat(128)
   return nginx(
     folder,
     'upstream',
     peerCore,
-    (port) => `server { listen 127.0.0.1:${port}; return 200 ${answer}; }`,
+    (port) =>
+      `server { listen 127.0.0.1:${port};
+         location / { return 200 ${answer}; }
+         location = /body { sendfile on; alias ${folder}/body; } }`,
   )
 }
 
@@ -31,12 +35,15 @@ export async function startUpstream(folder: string): Promise<PinnedServer> {
 export const contestants: Readonly<
   Record<string, (folder: string, upstreamPort: number) => Promise<Contestant>>
 > = {
-  rivetr: (_, upstreamPort) => edge([route(host, upstreamPort)]),
+  rivetr: (_, upstreamPort) => startEdge([{ host, address: '127.0.0.1', port: upstreamPort }]),
   rivetr10kHosts: (_, upstreamPort) =>
-    edge([
-      ...Array.from({ length: 10_000 }, (_, n) => route(`host-${n}.example.test`, upstreamPort)),
-      route(host, upstreamPort),
-    ]),
+    startEdge(
+      [...Array.from({ length: 10_000 }, (_, n) => `host-${n}.example.test`), host].map((name) => ({
+        host: name,
+        address: '127.0.0.1',
+        port: upstreamPort,
+      })),
+    ),
   nginx: (folder, upstreamPort) =>
     nginx(
       folder,
@@ -59,14 +66,23 @@ export const contestants: Readonly<
       port,
     )
   },
+  replica: startReplica,
+  app: startApp,
 }
 
-async function edge(routes: RouteTable['routes']): Promise<Contestant> {
+/** A host and where it leads. */
+interface Lead {
+  readonly host: string
+  readonly address: string
+  readonly port: number
+}
+
+/** An edge of its own, alone on its core. */
+export async function startEdge(leads: readonly Lead[]): Promise<Contestant> {
   const proxy = await TestProxy.start()
   try {
-    await proxy.traffic.apply({ routes }, 1, 1)
-    for (const pid of await proxy.edgePids())
-      await command(['taskset', '-a', '-c', '-p', String(proxyCore), String(pid)])
+    await proxy.traffic.apply({ routes: leads.map(route) }, 1, 1)
+    for (const pid of await proxy.edgePids()) await pin(proxyCore, pid)
     const { port } = await proxy.traffic.bound()
     return { port, [Symbol.asyncDispose]: () => proxy.close() }
   } catch (error) {
@@ -75,12 +91,12 @@ async function edge(routes: RouteTable['routes']): Promise<Contestant> {
   }
 }
 
-function route(name: string, port: number): RouteTable['routes'][number] {
-  const upstreams = [{ replica: 'r1', address: '127.0.0.1', port, weight: 1 }]
-  return { app: { id: name, name }, host: name, path: '/', upstreams }
+function route({ host, address, port }: Lead): RouteTable['routes'][number] {
+  const upstreams = [{ replica: 'r1', address, port, weight: 1 }]
+  return { app: { id: host, name: host }, host, path: '/', upstreams }
 }
 
-async function nginx(
+export async function nginx(
   parent: string,
   name: string,
   core: number,
@@ -95,7 +111,7 @@ async function nginx(
   await writeFile(
     join(folder, 'nginx.conf'),
     `daemon off; master_process off; worker_processes 1; pid ${folder}/pid; error_log ${folder}/error.log;
-     events { worker_connections 4096; }
+     events { worker_connections 8192; }
      http { access_log off; keepalive_requests 1000000; ${paths} ${http(port)} }\n`,
   )
   const log = join(folder, 'error.log')

@@ -11,43 +11,68 @@ import { Stage, type StageApp } from '../stage/stage.ts'
 import { machineLoad, ratio, summary } from './samples.ts'
 
 const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '5' }, json: { type: 'boolean', default: false } },
+  options: { rounds: { type: 'string', default: '10' }, json: { type: 'boolean', default: false } },
 })
-const host = 'bench.example.test'
 const answerLimitMs = 60_000
 const report = (line: string) => void process.stdout.write(`${line}\n`)
 
-report(machineLoad())
 const runtime = await stageRuntime('docker')
+/** By name, what the build of an app does more than copy two files. */
+const builds = { smallest: '', slow: 'RUN cat version.txt && sleep 5' } as const
+type BuildName = keyof typeof builds
+
+report(`${values.rounds} rounds in turn; ${machineLoad()}`)
 const folder = await temporaryFolder()
 const { socketPath } = thisRunsEngine()
-const results = { rivetr: [] as number[], engine: [] as number[] }
 await using stage = await Stage.open({ folder, config: runtime.config })
-const app = await stage.createApp('bench', runtime.example, { runtime: 'docker', routes: [{ host }] })
-await viaRivetr(app, 'warm')
-await viaEngine('warm')
-for (let round = 1; round <= Number(values.rounds); round += 1) {
-  results.rivetr.push(await viaRivetr(app, `rivetr-${round}`))
-  results.engine.push(await viaEngine(`engine-${round}`))
-}
-const [rivetr, engine] = [summary(results.rivetr), summary(results.engine)]
-for (const [name, { largest, median, smallest }] of Object.entries({ rivetr, engine })) {
-  report(
-    `${name.padEnd(8)} median ${Math.round(median)} ms, ${Math.round(smallest)} to ${Math.round(largest)}`,
-  )
-}
-const medians = { rivetrMs: Math.round(rivetr.median), engineMs: Math.round(engine.median) }
+const results = { smallest: await measured('smallest'), slow: await measured('slow') }
+const by = <T>(pick: (result: Result) => T) => ({
+  smallest: pick(results.smallest),
+  slow: pick(results.slow),
+})
 const outcome = {
-  ...medians,
-  overheadMs: medians.rivetrMs - medians.engineMs,
-  ratios: { engine: ratio(rivetr.median, engine.median) },
+  rivetrMs: by(({ rivetrMs }) => rivetrMs),
+  engineMs: by(({ engineMs }) => engineMs),
+  overheadMs: by(({ rivetrMs, engineMs }) => rivetrMs - engineMs),
+  ratios: by(({ rivetrMs, engineMs }) => ratio(rivetrMs, engineMs)),
+  rounds: Number(values.rounds),
 }
-report(`Rivetr takes ${outcome.overheadMs} ms more, ${outcome.ratios.engine} times as long; ${machineLoad()}`)
+report(`Rivetr takes ${JSON.stringify(outcome.overheadMs)} ms more; ${machineLoad()}`)
 if (values.json) report(JSON.stringify(outcome))
 
+interface Result {
+  /** Medians. */
+  readonly rivetrMs: number
+  readonly engineMs: number
+}
+
+async function measured(build: BuildName): Promise<Result> {
+  const name = `bench-${build}`
+  const host = `${build}.example.test`
+  const app = await stage.createApp(name, runtime.example, { runtime: 'docker', routes: [{ host }] })
+  const rounds = { rivetr: [] as number[], engine: [] as number[] }
+  await viaRivetr(app, build, host, 'warm')
+  await viaEngine(build, 'warm')
+  for (let round = 1; round <= Number(values.rounds); round += 1) {
+    rounds.rivetr.push(await viaRivetr(app, build, host, `rivetr-${round}`))
+    rounds.engine.push(await viaEngine(build, `engine-${round}`))
+  }
+  const [rivetr, engine] = [summary(rounds.rivetr), summary(rounds.engine)]
+  for (const [by, { largest, median, smallest }] of Object.entries({ rivetr, engine })) {
+    const spread = `${Math.round(smallest)} to ${Math.round(largest)}`
+    report(`${build.padEnd(9)} by ${by.padEnd(7)} median ${Math.round(median)} ms, ${spread}`)
+  }
+  return { rivetrMs: Math.round(rivetr.median), engineMs: Math.round(engine.median) }
+}
+
+function filesOf(build: BuildName, version: string): Record<string, string> {
+  const { Dockerfile = '' } = runtime.files
+  return { Dockerfile: Dockerfile.replace('EXPOSE', `${builds[build]}\nEXPOSE`), 'version.txt': version }
+}
+
 /** From the webhook to the first answer of the new version at the edge. */
-async function viaRivetr(pushed: StageApp, version: string): Promise<number> {
-  await pushed.copy.write({ ...runtime.files, 'version.txt': version })
+async function viaRivetr(pushed: StageApp, build: BuildName, host: string, version: string): Promise<number> {
+  await pushed.copy.write(filesOf(build, version))
   const commit = await pushed.copy.commit(version)
   await pushed.copy.push('main')
   const startedMs = performance.now()
@@ -60,11 +85,11 @@ async function viaRivetr(pushed: StageApp, version: string): Promise<number> {
 }
 
 /** The same folder with the engine's own client: build, run, first answer of the container. */
-async function viaEngine(version: string): Promise<number> {
+async function viaEngine(build: BuildName, version: string): Promise<number> {
   const context = join(folder, 'context')
   await mkdir(context, { recursive: true })
   await cp(runtime.example, context, { recursive: true })
-  for (const [name, text] of Object.entries({ ...runtime.files, 'version.txt': version }))
+  for (const [name, text] of Object.entries(filesOf(build, version)))
     await writeFile(join(context, name), text)
   const docker = ['docker', '-H', `unix://${socketPath}`]
   const env = { DOCKER_BUILDKIT: '0', HOME: folder }

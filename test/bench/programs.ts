@@ -12,7 +12,12 @@ const packages = {
   haproxy: '/usr/sbin/haproxy',
   caddy: '/usr/bin/caddy',
   wrk: '/usr/bin/wrk',
+  'nghttp2-client': '/usr/bin/h2load',
 } as const
+
+/** The proxies run on one core, the upstream and the client on the other. */
+export const proxyCore = 0
+export const peerCore = 1
 
 const listenLimitMs = 20_000
 
@@ -66,6 +71,10 @@ export class PinnedServer implements AsyncDisposable {
     return new PinnedServer(child, port)
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
     const ended = once(this.#child, 'exit')
@@ -76,7 +85,12 @@ export class PinnedServer implements AsyncDisposable {
   }
 }
 
-function onCore(core: number, argv: readonly string[]): [string, ...string[]] {
+/** A process that runs already, with all its threads. */
+export async function pin(core: number, pid: number): Promise<void> {
+  await command(['taskset', '-a', '-c', '-p', String(core), String(pid)])
+}
+
+export function onCore(core: number, argv: readonly string[]): [string, ...string[]] {
   return ['taskset', '-c', String(core), ...argv]
 }
 
@@ -92,8 +106,15 @@ function isListening(port: number): Promise<boolean> {
 }
 
 /** Requests a second that wrk gets from a port; fails when one answer is not 2xx or a connection broke. */
-export async function measure(core: number, port: number, host: string, seconds: number): Promise<number> {
-  const wrk = ['wrk', '-t1', '-c64', `-d${seconds}s`, '-H', `Host: ${host}`, `http://127.0.0.1:${port}/`]
+export async function measure(
+  core: number,
+  port: number,
+  host: string,
+  seconds: number,
+  { path = '/', connections = 64 } = {},
+): Promise<number> {
+  const address = `http://127.0.0.1:${port}${path}`
+  const wrk = ['wrk', '-t1', `-c${connections}`, `-d${seconds}s`, '-H', `Host: ${host}`, address]
   const output = await command(onCore(core, wrk), { timeoutMs: (seconds + 30) * 1_000 })
   const trouble = /Non-2xx.*|Socket errors.*/.exec(output)
   if (trouble !== null) throw new Error(`port ${port}: ${trouble[0]}`)

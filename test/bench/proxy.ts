@@ -1,61 +1,7 @@
-// Requests a second of one edge on one core, against other proxies in the same run. See README.md.
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { parseArgs } from 'node:util'
-import { type Contestant, contestants, host, peerCore, startUpstream } from './contestants.ts'
-import { ensurePrograms, measure } from './programs.ts'
-import { machineLoad, ratio, type Summary, summary } from './samples.ts'
+// What one edge does on one core, against other proxies in the same run. See README.md.
+import { fileURLToPath } from 'node:url'
+import { runOnTestMachine } from '../runner/on-test-machine.ts'
+import { ensurePrograms } from './programs.ts'
 
-const { values } = parseArgs({
-  options: {
-    rounds: { type: 'string', default: '10' },
-    seconds: { type: 'string', default: '2' },
-    json: { type: 'boolean', default: false },
-  },
-})
-const rounds = Number(values.rounds)
-const seconds = Number(values.seconds)
-const report = (line: string) => void process.stdout.write(`${line}\n`)
-
-await ensurePrograms(report)
-report(`${rounds} rounds of ${seconds} s in turn, 64 kept connections; ${machineLoad()}`)
-const results = await run()
-const medians = Object.fromEntries(
-  Object.entries(results).map(([name, { median }]) => [name, Math.round(median)]),
-)
-const { rivetr = 0, rivetr10kHosts = 0, nginx = 0, haproxy = 0, caddy = 0, httpProxy = 0 } = medians
-const ratios = {
-  caddy: ratio(rivetr, caddy),
-  httpProxy: ratio(rivetr, httpProxy),
-  nginx: ratio(rivetr, nginx),
-  haproxy: ratio(rivetr, haproxy),
-  hosts10k: ratio(rivetr10kHosts, rivetr),
-}
-for (const [name, { largest, median, smallest }] of Object.entries(results)) {
-  const spread = `${Math.round(smallest)} to ${Math.round(largest)}`
-  report(
-    `${name.padEnd(16)} median ${String(Math.round(median)).padStart(6)}   best ${Math.round(largest)}   spread ${spread}`,
-  )
-}
-report(`rivetr against each, by medians: ${JSON.stringify(ratios)}; ${machineLoad()}`)
-if (values.json) report(JSON.stringify({ rps: medians, ratios, rounds, seconds }))
-
-async function run(): Promise<Record<string, Summary>> {
-  const folder = await mkdtemp(join(tmpdir(), 'rivetr-bench-'))
-  await using opened = new AsyncDisposableStack()
-  opened.defer(() => rm(folder, { recursive: true, force: true }))
-  const upstream = opened.use(await startUpstream(folder))
-  const running: Record<string, Contestant> = {}
-  for (const [name, start] of Object.entries(contestants)) {
-    running[name] = opened.use(await start(folder, upstream.port))
-  }
-  const samples = new Map(Object.keys(running).map((name) => [name, [] as number[]]))
-  for (const { port } of Object.values(running)) await measure(peerCore, port, host, 1) // compiles what is hot
-  for (let round = 0; round < rounds; round += 1) {
-    for (const [name, { port }] of Object.entries(running)) {
-      samples.get(name)?.push(await measure(peerCore, port, host, seconds))
-    }
-  }
-  return Object.fromEntries([...samples].map(([name, of]) => [name, summary(of)]))
-}
+await ensurePrograms((line) => void process.stdout.write(`${line}\n`))
+await runOnTestMachine(fileURLToPath(new URL('proxy-rounds.ts', import.meta.url)))

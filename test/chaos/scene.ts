@@ -1,14 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Deployment } from '@rivetr/sdk'
+import type { AppInput, Deployment } from '@rivetr/sdk'
 import { WorkingCopy } from '../machine/working-copy.ts'
-import { fetchHost } from '../stage/host-request.ts'
 import { type StageRuntime, stageRuntime } from '../stage/runtimes.ts'
 import { Stage, StageApp } from '../stage/stage.ts'
 import { appFiles } from './app-files.ts'
 import { Pauses } from './pauses.ts'
 import { SlowGit } from './slow-git.ts'
+import { SlowRequest } from './slow-request.ts'
 
 const pausePlugin = fileURLToPath(new URL('pause-plugin', import.meta.url))
 
@@ -48,7 +48,7 @@ export class ChaosScene implements AsyncDisposable {
     return new ChaosScene(runtime, stage, pauses, await SlowGit.open(stage.git))
   }
 
-  async createApp(name: string, settings: { releaseCommand?: string[] } = {}): Promise<ChaosApp> {
+  async createApp(name: string, settings: Partial<AppInput> = {}): Promise<ChaosApp> {
     const { client } = this.stage.rivetr
     const repository = await this.stage.git.createRepository(`acme/${name}`)
     const copy = await WorkingCopy.create({ folder: join(this.stage.folder, 'copies', name), repository })
@@ -85,7 +85,7 @@ export class ChaosApp {
   readonly app: StageApp
   #version = 0
   #pushed = 0
-  #slow: Promise<{ status: number; body: string }>[] = []
+  #slow: SlowRequest[] = []
 
   constructor(scene: ChaosScene, app: StageApp) {
     this.scene = scene
@@ -133,16 +133,20 @@ export class ChaosApp {
     return items.map(({ text }) => text)
   }
 
-  /** A request whose answer takes longer than a traffic switch. */
-  askSlowly(): void {
-    const asked = fetchHost(this.scene.stage.rivetr.proxyPort, '/slow', this.host)
-    this.#slow.push(asked.catch((error: Error) => ({ status: 0, body: error.message })))
+  /** A request that its replica has begun to read, and whose end waits for `endSlowRequests`. */
+  async askSlowly(): Promise<void> {
+    this.#slow.push(await SlowRequest.begin(this.scene.stage.rivetr.proxyPort, this.host))
+  }
+
+  endSlowRequests(): void {
+    for (const each of this.#slow) each.end()
   }
 
   /** What went wrong with the slow requests so far. */
-  async slowAnswers(): Promise<string[]> {
-    const answers = await Promise.all(this.#slow.splice(0))
-    return answers.filter(({ status }) => status !== 200).map((answer) => `a slow request: ${answer.body}`)
+  async slowFaults(): Promise<string[]> {
+    this.endSlowRequests()
+    const faults = await Promise.all(this.#slow.splice(0).map((each) => each.fault))
+    return faults.flatMap((fault) => (fault === undefined ? [] : [`a slow request: ${fault}`]))
   }
 
   #next(more: Readonly<Record<string, string>>): Record<string, string> {

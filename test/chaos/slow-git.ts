@@ -8,6 +8,7 @@ export class SlowGit implements AsyncDisposable {
   readonly #git: GitServer
   readonly #server: Server
   #gate: PromiseWithResolvers<void> | undefined
+  #held: string | undefined
   #stuck = 0
 
   private constructor(git: GitServer) {
@@ -27,7 +28,9 @@ export class SlowGit implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/${repository}.git`
   }
 
-  hold(): void {
+  /** Of one repository, or of all. */
+  hold(repository?: string): void {
+    this.#held = repository
     this.#stuck = 0
     this.#gate = Promise.withResolvers()
   }
@@ -49,7 +52,7 @@ export class SlowGit implements AsyncDisposable {
   }
 
   async #pass(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
-    if (this.#gate !== undefined) {
+    if (this.#gate !== undefined && incoming.url?.includes(this.#held ?? '')) {
       this.#stuck += 1
       await this.#gate.promise
     }

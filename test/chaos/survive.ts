@@ -1,21 +1,19 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Deployment } from '@rivetr/sdk'
 import { Load } from '../machine/load.ts'
 import { fetchHost } from '../stage/host-request.ts'
 import { releaseLine } from './app-files.ts'
 import type { Fault } from './faults.ts'
+import type { Moment } from './moments.ts'
 import { runningReplicas, strayPrograms } from './running.ts'
 import type { ChaosApp } from './scene.ts'
 import { until } from './until.ts'
 
-/** How long the kernel stays away. */
-const downMs = 300
 const settleLimitMs = 60_000
 /** Within this time after a deployment everything of the ones before must be gone. */
 const tidyLimitMs = 20_000
 
-/** Kills the kernel at one moment of a deployment, under load, and starts it again; returns which invariants are violated. */
-export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
+/** Breaks something at one moment of a deployment, under load; returns which invariants are violated. */
+export async function survive(app: ChaosApp, fault: Fault, moment: Moment): Promise<string[]> {
   const { scene } = app
   const { rivetr } = scene.stage
   const before = (await app.deployments()).length
@@ -25,15 +23,14 @@ export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
   }
   const load = new Load({ port: rivetr.proxyPort, host: app.host, requestsPerSecond: 50 })
   try {
-    const hit = await fault.reach(app)
+    const hit = await moment.reach(app)
     const version = app.version
-    await rivetr.kill()
-    await sleep(downMs)
-    await rivetr.start()
-    await fault.release(app, hit)
+    await fault.strike(scene)
+    await moment.release(app, hit)
+    const ends = fault.endsKernel ? moment.ends : 'live'
 
     const ended = await app.app.settled(hit, settleLimitMs)
-    claim(ended.state === fault.ends, `the deployment is ${ended.state} (${ended.reason}), not ${fault.ends}`)
+    claim(ended.state === ends, `the deployment is ${ended.state} (${ended.reason}), not ${ends}`)
     if (ended.state === 'failed') claim(Boolean(ended.reason), 'it failed without a reason')
     if (ended.state === 'live')
       claim((await served(app)) === version, `live is ${version}, but ${await served(app)} serves`)
@@ -59,7 +56,7 @@ export async function survive(app: ChaosApp, fault: Fault): Promise<string[]> {
   const { failed, requests } = await load.stop()
   claim(requests.length > 50, 'there was no load')
   claim(failed.length === 0, `${failed.length} of ${requests.length} requests failed: ${describe(failed)}`)
-  violations.push(...(await app.slowAnswers()))
+  violations.push(...(await app.slowFaults()))
   return violations
 }
 

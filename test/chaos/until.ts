@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until(
   what: string,
   ask: () => boolean | Promise<boolean>,
-  limitMs = 60_000,
+  limitMs = 150_000,
 ): Promise<void> {
   const deadline = Date.now() + limitMs
   while (!(await ask())) {

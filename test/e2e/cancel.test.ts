@@ -60,7 +60,7 @@ for (const name of ['native', 'docker'] as const) {
 
     /** The deployment once it is as far as the test wants it. */
     async function reached(id: string, isThere: (deployment: Deployment) => boolean | Promise<boolean>) {
-      for (const giveUpAt = Date.now() + 30_000; ; await sleep(5)) {
+      for (const giveUpAt = Date.now() + 60_000; ; await sleep(5)) {
         const deployment = await stage.rivetr.client.deployments.get(id)
         if (await isThere(deployment)) return deployment
         assert.ok(Date.now() < giveUpAt, `the deployment is ${deployment.state}: ${deployment.reason}`)
@@ -120,7 +120,7 @@ for (const name of ['native', 'docker'] as const) {
 
     for (const { state, settings, files, underWay } of moments) {
       const byCommand = state === 'fetching'
-      test(`${state}: ${byCommand ? 'by command' : 'by API'} it is cancelled within 5 s, and nothing is left`, async () => {
+      test(`U14 U15: ${state}: ${byCommand ? 'by command' : 'by API'} it is cancelled within 5 s, and nothing is left`, async () => {
         const head = await app.head()
         if (settings !== undefined) await stage.rivetr.client.apps.update('shop', settings())
         const id = byCommand
@@ -158,6 +158,23 @@ for (const name of ['native', 'docker'] as const) {
       assert.equal((await stage.rivetr.client.deployments.cancel(id)).state, 'cancelled')
       assert.deepEqual((await stage.rivetr.client.deployments.get(id)).steps, [])
       assert.equal((await stage.rivetr.client.deployments.get(running)).state, 'preparing')
+      assert.equal((await stage.rivetr.client.deployments.cancel(running)).state, 'cancelled')
+    })
+
+    test('U15: cancelled five times at once, every answer is the same, and the queue goes on', async () => {
+      await stage.rivetr.client.apps.update('shop', { releaseCommand: ['sleep', '305'] })
+      const running = await app.push({ 'version.txt': 'one' })
+      await reached(running, (deployment) => deployment.state === 'preparing')
+      const { id: next } = await stage.rivetr.client.apps.deploy('shop')
+      await stage.rivetr.client.apps.update('shop', { releaseCommand: null })
+      const answers = await Promise.all(
+        Array.from({ length: 5 }, () => stage.rivetr.client.deployments.cancel(running)),
+      )
+      assert.deepEqual(new Set(answers.map(({ state, reason }) => `${state}: ${reason}`)).size, 1)
+      assert.equal(answers[0]?.state, 'cancelled')
+      const deployment = await app.settled(next)
+      assert.equal(deployment.state, 'live', deployment.reason)
+      await assert.rejects(stage.rivetr.client.deployments.cancel(next), { code: 'conflict', status: 409 })
       assert.equal((await stage.rivetr.client.deployments.cancel(running)).state, 'cancelled')
     })
 

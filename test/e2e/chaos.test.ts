@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type Fault, hardestFaults } from '../chaos/faults.ts'
+import { kernelKilled } from '../chaos/faults.ts'
+import { hardestMoments, type Moment } from '../chaos/moments.ts'
 import { type ChaosApp, ChaosScene } from '../chaos/scene.ts'
 import { survive } from '../chaos/survive.ts'
 import { temporaryFolder } from '../machine/this-run.ts'
@@ -8,9 +9,9 @@ import { temporaryFolder } from '../machine/this-run.ts'
 /** Where docker differs most from native. `npm run test:chaos` asks everything everywhere. */
 const onDocker = /^(building|starting|switching)/
 
-const table: readonly (readonly ['native' | 'docker', readonly Fault[]])[] = [
-  ['native', hardestFaults],
-  ['docker', hardestFaults.filter(({ name }) => onDocker.test(name))],
+const table: readonly (readonly ['native' | 'docker', readonly Moment[]])[] = [
+  ['native', hardestMoments],
+  ['docker', hardestMoments.filter(({ name }) => onDocker.test(name))],
 ]
 
 for (const [runtime, some] of table) {
@@ -29,9 +30,9 @@ for (const [runtime, some] of table) {
       await scene?.[Symbol.asyncDispose]()
     })
 
-    for (const fault of some) {
-      test(fault.name, async () => {
-        assert.deepEqual(await survive(app, fault), [])
+    for (const moment of some) {
+      test(moment.name, async () => {
+        assert.deepEqual(await survive(app, kernelKilled, moment), [])
       })
     }
   })

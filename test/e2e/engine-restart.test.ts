@@ -59,6 +59,22 @@ describe('the engine goes and comes back', () => {
     assert.deepEqual(await startedAt(engine), running, 'the next boot starts nothing that runs')
   })
 
+  test('B6: replicas that somebody stops, and starts in the other order, keep their addresses', async () => {
+    const addresses = await addressesOf(engine)
+    const loads = names.map((name) => loadOn(stage, name))
+    const each = async (order: readonly string[], action: string) => {
+      for (const container of order)
+        await callEngine(engine.socketPath, { method: 'POST', path: `/containers${container}/${action}` })
+    }
+    const order = Object.keys(addresses)
+    await each(order, 'stop?t=1')
+    await each(order.toReversed(), 'start')
+    await answerAll(stage)
+    for (const load of loads) await load.more(20)
+    for (const [index, load] of loads.entries()) assertOwn(await load.stop(), names[index] ?? '')
+    assert.deepEqual(await addressesOf(engine), addresses)
+  })
+
   test('while the engine is away a push waits with the reason, live routes stay, and it goes live afterwards', async () => {
     const [red] = apps
     assert.ok(red)

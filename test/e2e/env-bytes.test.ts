@@ -166,10 +166,11 @@ for (const name of ['native', 'docker'] as const) {
       assert.deepEqual(told, [])
     })
 
-    test('a value with a NUL, and the names that are Rivetr’s own, are refused with the field', async () => {
+    test('F3 F9: a value with a NUL, and the names that are Rivetr’s own, are refused with the field', async () => {
       for (const set of [
         { NUL: { value: 'a\0b' } },
         { PORT: { value: '80' } },
+        { PORT: { value: 'abc' } },
         { RIVETR_APP: { value: 'x' } },
         { 'A B': { value: 'x' } },
       ]) {
@@ -206,7 +207,7 @@ for (const name of ['native', 'docker'] as const) {
       const key = `${listed.F3?.[0]}\n`
       rotated.V_INPUT = { value: key, secret: false }
       await set(['V_INPUT=-'], `${key}\n`) // one line end, as an editor puts it, does not belong to the value
-      const large = randomStrings(20_000).join('').slice(0, 50_000)
+      const large = randomStrings(20_000).join('').slice(0, 50_000).toWellFormed() // the cut may part a pair
       rotated.V_LARGE = { value: large, secret: true }
       await set(['--secret', 'V_LARGE=-'], `${large}\r\n`)
       const deployment = await app.pushAndSettle({ 'version.txt': 'two' })
@@ -229,6 +230,24 @@ for (const name of ['native', 'docker'] as const) {
       assert.equal(there.items.find(({ name: each }) => each === 'V_F1_0')?.value, rotated.V_F1_0?.value)
     })
 
+    test('F1: once the values were revoked, a rollback brings plain ones back and the newest of every secret', async () => {
+      const { client } = stage.rivetr
+      const newest = Object.fromEntries(
+        Object.entries(values).flatMap(([key, { value, secret }]) =>
+          secret ? [[key, { value: `${value}!`, secret }] as const] : [],
+        ),
+      )
+      const pairs = Object.entries(newest).map(([key, { value }]) => `${key}=${value}`)
+      const asked = ['env', 'set', 'shop', '--secret', '--revoke-earlier', ...pairs]
+      const { exitCode, stderr } = await rivetrCommand(stage.folder, asked)
+      assert.equal(exitCode, 0, stderr)
+      const second = (await client.apps.deployments('shop')).items.find(({ release }) => release === 2)
+      const there = await app.settled((await client.deployments.rollback(second?.id ?? '')).id)
+      assert.equal(there.state, 'live', there.reason)
+      assert.deepEqual((await seen()).run, { ...plain(rotated), ...plain(newest) })
+      assert.match(there.trigger.reason ?? '', /^back to v2 \(revoked, so the newest value is used: V_/)
+    })
+
     test('F9: variables of an app reach its replica, and no program that Rivetr runs for it', async () => {
       const hostile = {
         LD_PRELOAD: '/x.so',
@@ -247,6 +266,11 @@ for (const name of ['native', 'docker'] as const) {
       const { whole } = await seen()
       for (const [key, value] of Object.entries(hostile)) assert.equal(whole[key], value)
 
+      // With these no program of the app itself would start; the next deployment never comes so far.
+      const worse = { PATH: '/x', NODE_OPTIONS: '--require /x' }
+      await stage.rivetr.client.apps.changeEnv('shop', {
+        set: { PATH: { value: worse.PATH }, NODE_OPTIONS: { value: worse.NODE_OPTIONS } },
+      })
       await using slow = await SlowGitServer.listen()
       const source = { kind: 'git', url: slow.url, branch: 'main' }
       await stage.rivetr.client.apps.update('shop', { source })
@@ -260,11 +284,10 @@ for (const name of ['native', 'docker'] as const) {
         fetching = environmentsAt(id)
       await stage.rivetr.client.deployments.cancel(id)
       assert.ok(fetching.length > 0, 'git was never seen')
-      for (const key of Object.keys(hostile))
-        assert.deepEqual(
-          fetching.filter((environ) => environ.split('\0').some((each) => each.startsWith(`${key}=`))),
-          [],
-        )
+      const entries = Object.entries({ ...hostile, ...worse }).map((entry) => entry.join('='))
+      const told = fetching.flatMap((environ) => environ.split('\0').filter((each) => entries.includes(each)))
+      assert.deepEqual(told, [])
+      assert.ok(fetching.every((environ) => !environ.includes('NODE_OPTIONS=')))
     })
   })
 }

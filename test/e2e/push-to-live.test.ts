@@ -8,7 +8,7 @@ import { Stage, type StageApp } from '../stage/stage.ts'
 
 const host = 'shop.example.test'
 
-for (const name of ['native', 'docker'] as const) {
+for (const name of ['native', 'docker', 'podman'] as const) {
   describe(`push to live on ${name}`, () => {
     let runtime: StageRuntime
     let stage: Stage
@@ -27,6 +27,7 @@ for (const name of ['native', 'docker'] as const) {
 
     after(async () => {
       await stage?.[Symbol.asyncDispose]()
+      await runtime?.close()
     })
 
     async function version(): Promise<{ version: string; greeting: string }> {

@@ -103,5 +103,48 @@ for (const name of ['docker', 'native'] as const) {
       assert.deepEqual(await app.standing(), standing)
       assert.equal(await version(), 'two')
     })
+
+    if (name === 'docker')
+      test('B7 U10: a release is its image, whatever has the tag of it', async () => {
+        const { items: releases } = await stage.rivetr.client.apps.releases('shop')
+        const imageOf = (release: number) => {
+          const artefact = releases.find(({ number }) => number === release)?.artefact
+          return artefact?.kind === 'oci' ? artefact.image : ''
+        }
+        const { items } = await stage.rivetr.client.apps.deployments('shop')
+        const idOf = (release: number) => items.findLast((each) => each.release === release)?.id ?? ''
+        await tag(imageOf(2), idOf(3))
+        const standing = await app.standing()
+        await assert.rejects(stage.rivetr.client.deployments.rollback(idOf(3)), {
+          code: 'conflict',
+          message: /image of release v3 .* is gone/,
+        })
+        assert.deepEqual(await app.standing(), standing)
+
+        const fourth = await app.pushAndSettle({ 'version.txt': 'four' })
+        assert.equal(fourth.state, 'live', fourth.reason)
+        const { items: now } = await stage.rivetr.client.apps.releases('shop')
+        const artefact = now.find(({ number }) => number === fourth.release)?.artefact
+        assert.ok(artefact?.kind === 'oci')
+        await tag(artefact.image, idOf(2))
+        const back = await app.settled((await stage.rivetr.client.deployments.rollback(idOf(2))).id)
+        assert.equal(back.state, 'live', back.reason)
+        assert.equal(await version(), 'two')
+        const filters = encodeURIComponent(JSON.stringify({ label: [`rivetr.deployment=${back.id}`] }))
+        const { body } = await callEngine(thisRunsEngine().socketPath, {
+          path: `/containers/json?filters=${filters}`,
+        })
+        assert.deepEqual(
+          (JSON.parse(body) as { ImageID: string }[]).map(({ ImageID }) => ImageID),
+          [imageOf(2)],
+        )
+      })
+
+    /** Gives an image the tag that the build of a deployment gave to another. */
+    async function tag(image: string, deployment: string): Promise<void> {
+      const path = `/images/${image}/tag?repo=rivetr-shop&tag=${deployment}`
+      const { status, body } = await callEngine(thisRunsEngine().socketPath, { method: 'POST', path })
+      assert.equal(status, 201, body)
+    }
   })
 }

@@ -2,17 +2,32 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { sourceSuite } from '@rivetr/testing/suites/source'
-import { GitSource } from '../../plugins/git/source.ts'
+import { BuiltinEngine } from '../../plugins/git/builtin-engine.ts'
+import { SystemEngine } from '../../plugins/git/system-engine.ts'
+import { testSource } from '../../plugins/git/test-source.ts'
 import { startGitServer } from '../machine/git-server.ts'
+
+const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 30 }
 
 sourceSuite('git (system engine, over http)', {
   serves: ['credentials', 'commitsById'],
   async open() {
     const home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
     return {
-      source: new GitSource({ home, allowFile: false, slowestBytesPerSecond: 1_000, slowForSeconds: 30 }),
+      source: testSource(new SystemEngine({ home, ...limits })),
       serve: (folder, options) => startGitServer({ folder, ...options }),
       close: () => rm(home, { recursive: true }),
     }
   },
+})
+
+sourceSuite('git (builtin engine, over http)', {
+  serves: ['credentials', 'commitsById'],
+  lacks: ['sha256'],
+  asksForAny: true,
+  open: async () => ({
+    source: testSource(new BuiltinEngine(limits)),
+    serve: (folder, options) => startGitServer({ folder, ...options }),
+    close: async () => undefined,
+  }),
 })

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '../machine/this-run.ts'
 import { freePort, Rivetr } from '../stage/rivetr.ts'
 
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../bin/rivetr.mjs', import.meta.url))
 
 interface Refusal {
   readonly exitCode: number | null
@@ -32,7 +32,7 @@ async function refusedStart(folder: string, toml: string): Promise<Refusal> {
 }
 
 async function settings(folder: string, more = ''): Promise<string> {
-  return `[kernel]\ndata_dir = "${folder}/data"\n[http]\nport = ${await freePort()}\n[proxy]\nhttp_address = "127.0.0.1"\nhttp_port = ${await freePort()}\n${more}`
+  return `[kernel]\ndata_dir = "${folder}/data"\n[http]\nport = ${await freePort()}\n[proxy]\nhttp_address = "127.0.0.1"\nhttp_port = ${await freePort()}\nhttps_port = ${await freePort()}\n${more}`
 }
 
 /** A port that is taken for as long as the test runs. */
@@ -52,6 +52,12 @@ describe('a start that cannot succeed says why, changes nothing and exits with 1
     assert.deepEqual(await readdir(folder), ['rivetr.toml'])
   })
 
+  test('U38: an API that would listen for others is refused', async () => {
+    const { exitCode, stderr } = await refusedStart(await temporaryFolder(), '[http]\naddress = "0.0.0.0"\n')
+    assert.equal(exitCode, 1)
+    assert.match(stderr, /address.*an address of the loopback/)
+  })
+
   test('a file that is not TOML is named with the line', async () => {
     const { exitCode, stderr } = await refusedStart(await temporaryFolder(), '[kernel]\nmax_builds = = 2\n')
     assert.equal(exitCode, 1)
@@ -62,6 +68,7 @@ describe('a start that cannot succeed says why, changes nothing and exits with 1
   for (const [section, key] of [
     ['http', 'port'],
     ['proxy', 'http_port'],
+    ['proxy', 'https_port'],
   ] as const) {
     test(`a port in use of [${section}] is named`, async () => {
       await using taken = await takenPort()
@@ -74,7 +81,7 @@ describe('a start that cannot succeed says why, changes nothing and exits with 1
       const { exitCode, stderr } = await refusedStart(folder, toml)
       assert.equal(exitCode, 1)
       assert.match(stderr, new RegExp(`${taken.port}`))
-      assert.match(stderr, /another program/)
+      assert.match(stderr, new RegExp(`another program, node \\(process ${process.pid}\\)`))
     })
   }
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile, readlink, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { command } from './command.ts'
 
 // What an engine can leave on the machine, and how to find it again from nothing but the engine's folder.
 
@@ -50,20 +51,40 @@ export async function running(pid: number): Promise<boolean> {
   return stat !== undefined && !/\) [ZX] /.test(stat)
 }
 
-/** Removes a control group and those below it from every hierarchy (version 1 has many, version 2 one). */
-export async function removeCgroups(name: string): Promise<void> {
-  const root = '/sys/fs/cgroup'
-  for (const hierarchy of ['', ...(await readdir(root))]) await removeCgroup(join(root, hierarchy, name))
+/** Every mount in a folder, the innermost first. */
+export async function unmountBelow(folder: string): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
+  const below = mounts
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${folder}/`))
+  for (const path of below.reverse()) await command(['umount', '--lazy', path])
 }
 
-async function removeCgroup(folder: string): Promise<void> {
+/** Removes a control group and those below it from every hierarchy (version 1 has many, version 2 one). */
+export async function removeCgroups(name: string): Promise<void> {
+  for (const folder of await cgroupsNamed(name)) await removeCgroup(folder)
+}
+
+/** Likewise, but for what another engine is using. */
+export async function removeIdleCgroups(name: string): Promise<void> {
+  for (const folder of await cgroupsNamed(name)) await removeCgroup(folder, 10).catch(() => {})
+}
+
+async function cgroupsNamed(name: string): Promise<string[]> {
+  const root = '/sys/fs/cgroup'
+  return ['', ...(await readdir(root))].map((hierarchy) => join(root, hierarchy, name))
+}
+
+async function removeCgroup(folder: string, mostAttempts = 100): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  for (const entry of entries) if (entry.isDirectory()) await removeCgroup(join(folder, entry.name))
+  for (const entry of entries)
+    if (entry.isDirectory()) await removeCgroup(join(folder, entry.name), mostAttempts)
   // A group stays busy for a moment after its last process ended.
   for (let attempt = 1; ; attempt++) {
     const error = await rmdir(folder).catch((cause: NodeJS.ErrnoException) => cause)
     if (error?.code !== 'EBUSY') return
-    if (attempt === 100) throw new Error(`control group ${folder} stays busy`, { cause: error })
+    if (attempt === mostAttempts) throw new Error(`control group ${folder} stays busy`, { cause: error })
     await sleep(20)
   }
 }
@@ -77,7 +98,7 @@ async function belongsTo(folder: string, pid: string): Promise<boolean> {
 /** Of one of the engine's programs; of any other process, none. */
 async function engineArgs(pid: string): Promise<string[]> {
   const program = basename(await readlink(`/proc/${pid}/exe`).catch(() => ''))
-  if (!/^(dockerd|docker-proxy|containerd|runc)/.test(program)) return []
+  if (!/^(dockerd|docker-proxy|containerd|runc|podman|conmon|aardvark-dns)/.test(program)) return []
   const args = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')
   return args.split('\0')
 }

@@ -3,8 +3,8 @@ import { closeSync, existsSync, openSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { command, commandEnv } from './command.ts'
-import { endAll, engineCgroup, processesOf, removeCgroups, running } from './engine-remains.ts'
+import { commandEnv } from './command.ts'
+import { endAll, engineCgroup, processesOf, removeCgroups, running, unmountBelow } from './engine-remains.ts'
 import { callEngine } from './engine-socket.ts'
 import { requireRoot } from './missing-part.ts'
 
@@ -149,13 +149,4 @@ const prefixFile = 'prefix.json'
 function savedPrefix(folder: string): readonly string[] {
   const file = join(folder, prefixFile)
   return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as string[]) : []
-}
-
-async function unmountBelow(folder: string): Promise<void> {
-  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
-  const below = mounts
-    .split('\n')
-    .map((line) => line.split(' ')[4] ?? '')
-    .filter((path) => path.startsWith(`${folder}/`))
-  for (const path of below.reverse()) await command(['umount', '--lazy', path])
 }

@@ -16,12 +16,13 @@ export interface Network extends AsyncDisposable {
 }
 
 const namespaces = '/run/netns'
+let foldersMountIsOurs = false
 
 /** A test that needs one more than its run already has gives it a suffix of its own. */
 export async function createNetwork(suffix = ''): Promise<Network> {
   requireRoot('a network namespace')
   const name = `${process.env.RIVETR_TEST_NETWORK ?? `rivetr-test-${process.pid}`}${suffix}`
-  const foldersMountIsOurs = !(await isMountPoint(namespaces))
+  foldersMountIsOurs ||= !(await isMountPoint(namespaces))
   await command(['ip', 'netns', 'add', name])
   const remove = async () => {
     await command(['ip', 'netns', 'delete', name])

@@ -10,11 +10,29 @@ const packageFiles: Readonly<Record<string, readonly string[]>> = {
   git: ['/usr/bin/git'],
   // Not /bin/busybox: the package `busybox` has it too, linked dynamically.
   'busybox-static': ['/usr/share/doc/busybox-static'],
+  pebble: ['/usr/bin/pebble'],
+  bind9: ['/usr/sbin/named'],
+  'openssh-server': ['/usr/sbin/sshd'],
   'util-linux': ['/usr/bin/nsenter'],
+  podman: ['/usr/bin/podman'],
+  runc: ['/usr/sbin/runc', '/usr/bin/runc'],
+  netavark: ['/usr/lib/podman/netavark'],
+  'aardvark-dns': ['/usr/lib/podman/aardvark-dns'],
+  catatonit: ['/usr/bin/catatonit'],
 }
 
-/** Installs what is missing of the programs that the machine tests run; a complete machine is left as it is. */
-export async function ensurePackages(report: (line: string) => void = () => {}): Promise<void> {
+let installing: Promise<void> | undefined
+
+/**
+ * Installs what is missing of the programs that the machine tests run; a complete machine is left as it is. Once for
+ * all who ask: a second apt-get would fail on the lock of the first.
+ */
+export function ensurePackages(report: (line: string) => void = () => {}): Promise<void> {
+  installing ??= install(report)
+  return installing
+}
+
+async function install(report: (line: string) => void): Promise<void> {
   const missing = missingPackages()
   if (missing.length === 0) return
 

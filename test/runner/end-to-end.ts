@@ -6,7 +6,7 @@ import { endAll, engineFoldersBelow, processesOf } from '../machine/engine-remai
 import { createNetwork, type Network, removeNetworksOf } from '../machine/network.ts'
 import { ensurePackages } from '../machine/packages.ts'
 
-/** What the end-to-end tests of one run share: a network namespace with a container engine inside. */
+/** What end-to-end tests share that run one after the other: a network namespace with a container engine inside. */
 export class TestMachine implements AsyncDisposable {
   readonly prefix: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -26,9 +26,10 @@ export class TestMachine implements AsyncDisposable {
     }
   }
 
-  static async start(folder: string, report: (line: string) => void): Promise<TestMachine> {
+  /** The name tells it from others of this process. */
+  static async start(folder: string, name: string, report: (line: string) => void): Promise<TestMachine> {
     await ensurePackages(report)
-    const network = await createNetwork()
+    const network = await createNetwork(`.${name}`)
     try {
       const engine = await startEngine({ folder: join(folder, 'engine'), prefix: network.prefix })
       return new TestMachine(folder, network, engine)

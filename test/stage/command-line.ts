@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../bin/rivetr.mjs', import.meta.url))
 
 export interface CommandOutcome {
   readonly exitCode: number | null

@@ -10,7 +10,7 @@ import { type Client, createClient } from '@rivetr/sdk/client'
 import { socketFetch } from '../../cli/socket-fetch.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const startLimitMs = 60_000
+const startLimitMs = 150_000
 const stopLimitMs = 30_000
 
 export interface RivetrOptions {
@@ -46,8 +46,16 @@ export class Rivetr implements AsyncDisposable {
     const all = {
       kernel: { data_dir: join(folder, 'data') },
       http: { port: rivetr.apiPort },
+      // The machine's own Podman, if it has one, is no part of a test.
+      'runtime-podman': { serve: false },
       ...config,
-      proxy: { http_port: rivetr.proxyPort, http_address: '127.0.0.1', edges: 2, ...config.proxy },
+      proxy: {
+        http_port: rivetr.proxyPort,
+        https_port: 'off',
+        http_address: '127.0.0.1',
+        edges: 2,
+        ...config.proxy,
+      },
     }
     await writeFile(join(folder, 'rivetr.toml'), toml(all))
     await rivetr.start()
@@ -59,7 +67,7 @@ export class Rivetr implements AsyncDisposable {
     const log = openSync(join(this.folder, 'rivetr.log'), 'a')
     const child = spawn(
       process.execPath,
-      [join(root, 'cli/main.ts'), 'serve', '--config', join(this.folder, 'rivetr.toml')],
+      [join(root, 'bin/rivetr.mjs'), 'serve', '--config', join(this.folder, 'rivetr.toml')],
       {
         cwd: this.folder,
         stdio: ['ignore', log, log],
@@ -102,7 +110,9 @@ export class Rivetr implements AsyncDisposable {
     return readFile(join(this.folder, 'rivetr.log'), 'utf8')
   }
 
+  /** Also what a killed kernel has left: only a kernel ends replicas and edges. */
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process?.signalCode === 'SIGKILL') await this.start()
     await this.stop()
   }
 }

@@ -1,10 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { ensureBaseImage } from '../machine/base-image.ts'
+import { Podman } from '../machine/podman.ts'
 import { thisRunsEngine } from '../machine/this-run.ts'
 
 /** What differs between the runtimes on which the same story is told. */
 export interface StageRuntime {
-  readonly name: 'docker' | 'native'
+  readonly name: 'docker' | 'podman' | 'native'
   readonly example: string
   /** Files that the first push changes in the example. */
   readonly files: Readonly<Record<string, string>>
@@ -13,6 +14,8 @@ export interface StageRuntime {
   readonly broken: Readonly<Record<string, string>>
   /** Undoes it. */
   readonly mended: Readonly<Record<string, string | null>>
+  /** Ends what was begun for it. */
+  close(): Promise<void>
 }
 
 const example = (name: string) => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url))
@@ -38,16 +41,19 @@ export async function stageRuntime(name: StageRuntime['name']): Promise<StageRun
       config: {},
       broken: { 'package.json': manifest({ build: 'echo "the build breaks here" && exit 3' }) },
       mended: { 'package.json': manifest({}) },
+      close: async () => {},
     }
   }
-  const { socketPath } = thisRunsEngine()
+  const podman = name === 'podman' ? await Podman.start() : undefined
+  const { socketPath } = podman ?? thisRunsEngine()
   await ensureBaseImage(socketPath, 'rivetr-test/node')
   return {
     name,
     example: example('hello-docker'),
     files: { Dockerfile: dockerfile },
-    config: { 'runtime-docker': { socket: socketPath } },
+    config: { [`runtime-${name}`]: { socket: socketPath } },
     broken: { Dockerfile: dockerfile.replace('COPY', 'RUN echo "the build breaks here" && exit 3\nCOPY') },
     mended: { Dockerfile: dockerfile },
+    close: async () => podman?.stop(),
   }
 }

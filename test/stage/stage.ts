@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { AppInput, Deployment } from '@rivetr/sdk'
 import { type GitServer, type Repository, startGitServer } from '../machine/git-server.ts'
 import { WorkingCopy } from '../machine/working-copy.ts'
-import { deliverPush } from './github.ts'
+import { deliverPush } from './git-host.ts'
 import { Rivetr, type RivetrOptions } from './rivetr.ts'
 
 const finalStates = ['live', 'retired', 'failed', 'cancelled', 'superseded']
@@ -52,7 +52,7 @@ export class Stage implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.rivetr.stop()
+    await this.rivetr[Symbol.asyncDispose]()
     await this.git.close()
   }
 }
@@ -98,7 +98,7 @@ export class StageApp {
   }
 
   /** The deployment once it is final. */
-  async settled(id: string, limitMs = 90_000): Promise<Deployment> {
+  async settled(id: string, limitMs = 150_000): Promise<Deployment> {
     const deadline = Date.now() + limitMs
     for (;;) {
       const deployment = await this.stage.rivetr.client.deployments.get(id)

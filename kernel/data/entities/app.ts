@@ -1,4 +1,5 @@
-import { type AppSettings, defineEntity, p, type SourceSettings } from '@rivetr/sdk'
+import { type AppSettings, defineEntity, p, type SourceSettings, type TrafficSettings } from '@rivetr/sdk'
+import type { RouteOptions } from '../route-options.ts'
 
 /** An app as it is set up now. What a release needs of it is copied into the release. */
 export const AppRow = defineEntity({
@@ -8,10 +9,18 @@ export const AppRow = defineEntity({
     id: p.string().primary(),
     name: p.string().unique(),
     runtime: p.string(),
+    /** Why this runtime, where Rivetr chose it. */
+    runtimeReason: p.text().nullable(),
     source: p.json<SourceSettings>(),
+    autoDeploy: p.boolean().default(true),
+    watchPaths: p.json<string[]>().default('[]'),
     settings: p.json<AppSettings>(),
+    /** In force at once, and for whatever release. */
+    traffic: p.json<TrafficSettings>().nullable(),
     /** The deployment whose replicas serve: the commit point of a switch writes it. */
     liveDeployment: p.string().nullable(),
+    /** Somebody stopped it: nothing of it runs until somebody starts or deploys it. */
+    stopped: p.boolean().default(false),
     /** When env was last changed; compared with the live release. */
     envChangedAt: p.string().nullable(),
     createdAt: p.string(),
@@ -28,6 +37,7 @@ export const RouteRow = defineEntity({
     app: p.string().index(),
     host: p.string(),
     path: p.string(),
+    options: p.json<RouteOptions>().nullable(),
   },
 })
 

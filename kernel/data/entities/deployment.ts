@@ -80,6 +80,13 @@ export const ReleaseRow = defineEntity({
   },
 })
 
+/** How a live replica ended; `unwell`: what was found, where Rivetr ended it. */
+export interface LastExit {
+  readonly exitCode: number
+  readonly oom: boolean
+  readonly unwell?: string
+}
+
 export const ReplicaRow = defineEntity({
   name: 'Replica',
   tableName: 'replicas',
@@ -96,6 +103,10 @@ export const ReplicaRow = defineEntity({
     port: p.integer().nullable(),
     exitCode: p.integer().nullable(),
     oom: p.boolean(),
+    /** How often in a row it ended by itself while its release was live, when, and how the last time. */
+    falls: p.integer().default(0),
+    fellAt: p.string().nullable(),
+    lastExit: p.json<LastExit>().nullable(),
     createdAt: p.string(),
     endedAt: p.string().nullable(),
   },

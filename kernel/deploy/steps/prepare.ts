@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { RivetrError } from '@rivetr/sdk'
+import { exitText } from '../../data/app-view.ts'
 import { openSnapshot } from '../../data/env.ts'
 import { assertArtefact } from '../artefact.ts'
 import { type ReleaseRecord, releaseCommandSpec } from '../replica-spec.ts'
@@ -23,7 +24,7 @@ export async function prepare(run: Run): Promise<void> {
   if (exitCode === 0) return
   throw new RivetrError(
     'replica_failed',
-    `the release command ended with exit code ${exitCode}${oom ? ' (out of memory)' : ''}; nothing was switched`,
+    `the release command ended ${exitText({ exitCode, oom })}; nothing was switched`,
   )
 }
 

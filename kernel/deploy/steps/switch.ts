@@ -4,6 +4,7 @@ import { errorFields } from '../../host/logger.ts'
 import { withDeadline } from '../deadline.ts'
 import type { DeployParts } from '../parts.ts'
 import type { Run } from '../run.ts'
+import { untilWritten } from '../until-written.ts'
 
 /** How long an engine may take to note that it shall keep a replica. */
 const keepLimitMs = 10_000
@@ -13,7 +14,7 @@ const keepLimitMs = 10_000
  * No client sees the new release and then the old. From the commit point on there is only forward.
  */
 export async function switchTraffic(run: Run, stopping: AbortSignal): Promise<void> {
-  const { providers, tables, config, clock } = run.parts
+  const { providers, tables, pauses, config, clock } = run.parts
   const traffic = providers.traffic()
   try {
     await run.bounded('holding the requests', config.switchTimeoutMs, async () => {
@@ -26,9 +27,9 @@ export async function switchTraffic(run: Run, stopping: AbortSignal): Promise<vo
     await tables.publishForCertain(stopping)
     run.say(`traffic switched in ${clock.now() - startedMs} ms`)
   } finally {
-    await traffic.release(run.app.id).catch(() => undefined) // the hold ends by itself, too
+    await pauses.afterSwitch(run.app.id).catch(() => undefined) // the hold ends by itself, too
   }
-  await finishSwitch(run)
+  await untilWritten(run.parts, `that deployment ${run.id} is live`, stopping, () => finishSwitch(run))
 }
 
 /** The one transaction in which the new release becomes the one that serves. */
@@ -40,7 +41,7 @@ async function commit(run: Run): Promise<void> {
       { app: run.app.id, deployment: { $ne: run.id }, state: { $in: ['starting', 'ready'] } },
       { state: 'draining' },
     )
-    await rows.nativeUpdate(AppRow, { id: run.app.id }, { liveDeployment: run.id })
+    await rows.nativeUpdate(AppRow, { id: run.app.id }, { liveDeployment: run.id, stopped: false })
   })
   if (moved === undefined) throw new RivetrError('conflict', 'the deployment is no longer being checked')
 }

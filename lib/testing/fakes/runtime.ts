@@ -39,6 +39,10 @@ export class FakeRuntime implements Runtime {
   readonly kept = new Set<string>()
   /** What every one-off prints. */
   oneOffLines: string[] = []
+  /** The time of what is printed from now on: ISO 8601. */
+  now = new Date(0).toISOString()
+  /** Where replicas listen; undefined: that cannot be seen. */
+  sockets: Endpoint[] | undefined
   /** Called for each replica once it is started: the place to let it print and crash. */
   onStart: (spec: ReplicaSpec) => void = () => undefined
   readonly #replicas = new Map<string, Held>()
@@ -74,8 +78,7 @@ export class FakeRuntime implements Runtime {
 
   print(id: string, ...texts: string[]): void {
     const lines = this.#replicas.get(id)?.lines
-    for (const text of texts)
-      lines?.push({ seq: lines.length + 1, at: new Date(0).toISOString(), stream: 'stdout', text })
+    for (const text of texts) lines?.push({ seq: lines.length + 1, at: this.now, stream: 'stdout', text })
   }
 
   /** The machine was started anew: nothing runs, and what there was is known no more. */
@@ -163,6 +166,10 @@ export class FakeRuntime implements Runtime {
       ...(spec.endpoint === undefined ? {} : { endpoint: spec.endpoint }),
       startedAt: new Date(0).toISOString(),
     }))
+  }
+
+  async listening(): Promise<Endpoint[] | undefined> {
+    return this.sockets
   }
 
   async *logs(replica: string, { tail }: LogOptions): AsyncGenerator<LogLine> {

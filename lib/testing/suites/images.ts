@@ -17,6 +17,8 @@ export interface ImagesSubject {
   /** Runs a command in a new container of an image, and gives what it printed. */
   print(image: string, command: readonly string[]): Promise<string>
   labelsOf(image: string): Promise<Readonly<Record<string, string>>>
+  /** Gives an image one more name. */
+  name(image: string, name: string): Promise<void>
   /** Makes a container of an image that does not run; the returned function removes it. */
   use(image: string): Promise<() => Promise<void>>
   /** Names of everything that the engine holds: containers, and images with their layers. */
@@ -163,10 +165,23 @@ export function imagesSuite(name: string, options: { open(): Promise<ImagesSubje
       await assert.rejects(build({}, { dockerfile: '../Dockerfile' }), RivetrError)
     })
 
+    it('ends at the stage that is named, and fails where there is none of that name', async () => {
+      const stages = `AS first\nEXPOSE 1111\nFROM first\nEXPOSE 2222\n`
+      const context = await mkdtemp(join(folder, 'context-'))
+      await writeTree(context, { Dockerfile: `FROM ${subject.base} ${stages}` })
+      assert.deepEqual((await buildFolder(context, { target: 'first' })).ports, [1111])
+      assert.deepEqual((await buildFolder(context)).ports, [1111, 2222])
+      await assert.rejects(buildFolder(context, { target: 'third' }), (error) => {
+        assert.ok(RivetrError.is(error, 'build_failed'), String(error))
+        assert.match(error.message, /third/)
+        return true
+      })
+    })
+
     for (const [what, dockerfile, words] of [
       ['a step that fails', 'RUN echo about to fail && exit 3\n', /exit 3.*3/],
       ['a file that is not there', 'COPY nowhere /\n', /nowhere/],
-      ['an instruction that there is none of', 'FLY /\n', /unknown instruction: FLY/i],
+      ['an instruction that there is none of', 'FLY /\n', /unknown instruction: "?FLY/i],
     ] as const) {
       it(`fails with the words of the builder: ${what}`, async () => {
         await assert.rejects(build({ Dockerfile: dockerfile }), (error) => {
@@ -182,6 +197,14 @@ export function imagesSuite(name: string, options: { open(): Promise<ImagesSubje
       const dockerfile = `RUN echo ${randomUUID()} > /layer\nRUN echo about to fail && exit 3\n`
       await assert.rejects(build({ Dockerfile: dockerfile }), { code: 'build_failed' })
       assert.deepEqual(await subject.holdings(), before)
+    })
+
+    it('takes nothing away that a program of a failed build only names', async () => {
+      const { id } = await build({ Dockerfile: `RUN echo ${randomUUID()} > /layer\n` })
+      const hex = id.replace('sha256:', '')
+      const said = `echo ' ---> ${hex.slice(0, 12)}'; echo '--> ${hex.slice(0, 11)}'`
+      await assert.rejects(build({ Dockerfile: `RUN ${said}; exit 3\n` }), { code: 'build_failed' })
+      assert.notEqual(await images.find(id), undefined)
     })
 
     it('U14: stops a build that is taken back, and leaves nothing of it', async () => {
@@ -223,10 +246,8 @@ export function imagesSuite(name: string, options: { open(): Promise<ImagesSubje
     })
 
     it('removes an image with all its names', async () => {
-      const context = await mkdtemp(join(folder, 'context-'))
-      await writeTree(context, { Dockerfile: `FROM ${subject.base}\nRUN echo ${randomUUID()} > /layer\n` })
-      const image = await buildFolder(context)
-      assert.equal((await buildFolder(context)).id, image.id)
+      const image = await build({ Dockerfile: `RUN echo ${randomUUID()} > /layer\n` })
+      await subject.name(image.id, `rivetr-suite:${randomUUID()}`)
       await images.remove(image.id)
       assert.equal(await images.find(image.id), undefined)
     })

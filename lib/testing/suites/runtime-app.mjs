@@ -4,6 +4,8 @@
 //   print STREAM TEXT [TIMES]   prints TEXT (or TEXT 1, TEXT 2, ...) to stdout or stderr, and ends
 //   exit CODE        ends at once with this exit code
 //   wait             prints "waiting" and waits for ever
+//   terminal         prints "a terminal" or "no terminal", "size COLUMNSxROWS" now and whenever that changes, and "got LINE" for
+//                    each line that is typed; the line "exit N" ends it with this exit code
 //
 // When it serves:
 //   GET /env                        its environment as JSON
@@ -16,6 +18,7 @@
 //
 // SIGTERM: prints "asked to end" and ends with 0; with IGNORE_SIGTERM=1 it prints and goes on.
 import { createServer } from 'node:http'
+import { createInterface } from 'node:readline'
 
 const [verb = 'serve', ...args] = process.argv.slice(2)
 
@@ -28,6 +31,7 @@ process.on('SIGTERM', () => {
 if (verb === 'print') print(args[0], args[1] ?? '', Number(args[2] ?? 0))
 else if (verb === 'exit') process.exit(Number(args[0] ?? 0))
 else if (verb === 'wait') wait()
+else if (verb === 'terminal') terminal()
 else if (process.env.PORT === undefined) wait()
 else serve()
 
@@ -39,6 +43,20 @@ function print(stream, text, times) {
 function wait() {
   setInterval(() => {}, 60_000)
   process.stdout.write('waiting\n')
+}
+
+function terminal() {
+  const { stdin, stdout } = process
+  const say = (text) => stdout.write(`${text}\r\n`)
+  const saySize = () => say(`size ${stdout.columns}x${stdout.rows}`)
+  say(stdout.isTTY ? 'a terminal' : 'no terminal')
+  saySize()
+  stdout.on('resize', saySize)
+  createInterface({ input: stdin }).on('line', (line) => {
+    const [, code] = /^exit (\d+)$/.exec(line) ?? []
+    if (code !== undefined) process.exit(Number(code))
+    say(`got ${line}`)
+  })
 }
 
 function serve() {

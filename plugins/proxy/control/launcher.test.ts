@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
+import { request } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { RivetrError, type RouteTable } from '@rivetr/sdk'
 import { eventually } from '@rivetr/testing/suites/eventually'
 import { TestProxy } from '../test-proxy.ts'
 import { EdgeTraffic } from './traffic.ts'
 
-describe('the launcher', { timeout: 120_000 }, () => {
+describe('the launcher', { timeout: 400_000 }, () => {
   let app: Server
   let table: RouteTable
   const waiting: ServerResponse[] = []
@@ -63,7 +66,7 @@ describe('the launcher', { timeout: 120_000 }, () => {
     const { proxy, url } = await serving(1)
     const pid = await proxy.launcherPid()
     await proxy.traffic.disconnect()
-    const load = new Load(url)
+    const load = new Load(() => bodyOf(url))
     const next = await proxy.startAnother({ edges: 2 })
     try {
       await next.apply(table, 2, 1)
@@ -103,7 +106,7 @@ describe('the launcher', { timeout: 120_000 }, () => {
 
   it('loses nothing but what a killed edge held', async () => {
     const { proxy, url } = await serving(2)
-    const load = new Load(url)
+    const load = new Load(() => bodyOf(url))
     const [edge] = await proxy.edgePids()
     assert.ok(edge !== undefined)
     process.kill(edge, 'SIGKILL')
@@ -163,6 +166,102 @@ describe('the launcher', { timeout: 120_000 }, () => {
     await assert.rejects(fetch(url))
   })
 
+  describe('with HTTPS', () => {
+    async function servingBoth(edges = 1): Promise<{ proxy: TestProxy; tlsPort: number }> {
+      const proxy = await TestProxy.start({ edges, httpsPort: 0 })
+      proxies.push(proxy)
+      await proxy.traffic.apply(table, 1, 1)
+      return { proxy, tlsPort: await tlsPortOf(proxy.traffic) }
+    }
+
+    it('serves from the first table on, with a certificate that stays the same for ever', async () => {
+      const { proxy, tlsPort } = await servingBoth()
+      const before = await askSecurely(tlsPort)
+      assert.equal(before.body, 'well')
+      await proxy.traffic.stopAll()
+      const next = await proxy.startAnother({ httpsPort: 0 })
+      try {
+        const after = await askSecurely(await tlsPortOf(next))
+        assert.deepEqual(after, before)
+      } finally {
+        await next.stopAll()
+      }
+    })
+
+    it('makes another default certificate where the file was cut, readable by nobody else', async () => {
+      const { proxy, tlsPort } = await servingBoth()
+      const before = await askSecurely(tlsPort)
+      const file = join(proxy.folder, 'default-certificate.pem')
+      assert.equal((await stat(file)).mode & 0o777, 0o600)
+      await proxy.traffic.disconnect()
+      await writeFile(file, (await readFile(file, 'utf8')).slice(0, 700))
+      const next = await proxy.startAnother({ httpsPort: 0 })
+      try {
+        await next.apply(table, 2, 1)
+        assert.notEqual((await askSecurely(tlsPort)).fingerprint, before.fingerprint)
+        assert.equal((await stat(file)).mode & 0o777, 0o600)
+      } finally {
+        await next.stopAll()
+      }
+    })
+
+    it('hands both sockets to a successor: no handshake and no request is lost', async () => {
+      const { proxy, tlsPort } = await servingBoth()
+      const pid = await proxy.launcherPid()
+      await proxy.traffic.disconnect()
+      const load = new Load(async () => void (await askSecurely(tlsPort)))
+      const next = await proxy.startAnother({ edges: 2, httpsPort: 0 })
+      try {
+        assert.equal(await tlsPortOf(next), tlsPort)
+        await next.apply(table, 2, 1)
+        await eventually('the old launcher ends', () => (isAlive(pid) ? undefined : true), 20_000)
+        assert.deepEqual(await load.stop(), [])
+      } finally {
+        await next.stopAll()
+      }
+    })
+
+    it('comes back with both sockets when it was killed, and serves from its snapshot', async () => {
+      const { proxy, tlsPort } = await servingBoth(2)
+      await proxy.traffic.disconnect()
+      const pids = [await proxy.launcherPid(), ...(await proxy.edgePids())]
+      for (const pid of pids) process.kill(pid, 'SIGKILL')
+      assert.equal((await askSecurely(tlsPort)).body, 'well')
+      const next = await proxy.startAnother({ httpsPort: 0 })
+      assert.equal(await tlsPortOf(next), tlsPort)
+      await next.stopAll()
+    })
+
+    it('gives way to one on another HTTPS port, or on none', async () => {
+      const { proxy, tlsPort } = await servingBoth()
+      const { port } = await proxy.traffic.bound()
+      await proxy.traffic.disconnect()
+      const other = await proxy.startAnother({ httpPort: port, httpsPort: await freePort() })
+      await other.apply(table, 2, 1)
+      assert.equal((await askSecurely(await tlsPortOf(other))).body, 'well')
+      await assert.rejects(askSecurely(tlsPort))
+      await other.disconnect()
+      const plain = await proxy.startAnother({ httpPort: port, httpsPort: 'off' })
+      try {
+        assert.equal((await plain.bound()).tlsPort, null)
+        assert.equal(await bodyOf(`http://127.0.0.1:${port}/`), 'well')
+      } finally {
+        await plain.stopAll()
+      }
+    })
+
+    it('shares sessions among its edges', async () => {
+      const { proxy, tlsPort } = await servingBoth(2)
+      assert.equal((await proxy.traffic.stats()).edges, 2)
+      let session: Buffer | undefined
+      for (let n = 0; n < 12; n += 1) {
+        const { ticket, resumed } = await sessionWith(tlsPort, session)
+        assert.equal(resumed, n > 0)
+        session = ticket
+      }
+    })
+  })
+
   it('ends when its folder was removed, for nobody could stop it any more', async () => {
     const { proxy } = await serving()
     const pids = [await proxy.launcherPid(), ...(await proxy.edgePids())]
@@ -171,19 +270,31 @@ describe('the launcher', { timeout: 120_000 }, () => {
     await eventually('all have ended', () => (pids.some(isAlive) ? undefined : true))
   })
 
-  it('is not started on a port in use: the error names the port and what to do', async () => {
-    const other = createTcpServer().listen(0, '127.0.0.1')
-    await once(other, 'listening')
-    const { port } = other.address() as AddressInfo
-    try {
-      await assert.rejects(TestProxy.start({ httpPort: port }), (error: Error) => {
-        assert.ok(RivetrError.is(error, 'address_in_use'))
-        assert.match(error.message, new RegExp(`port ${port} is in use.*http_port`))
-        return true
-      })
-    } finally {
-      other.close()
-    }
+  for (const [setting, key] of [
+    ['httpPort', 'http_port'],
+    ['httpsPort', 'https_port'],
+  ] as const) {
+    it(`is not started on a port in use: the error names the port and ${key}`, async () => {
+      const other = createTcpServer().listen(0, '127.0.0.1')
+      await once(other, 'listening')
+      const { port } = other.address() as AddressInfo
+      try {
+        await assert.rejects(TestProxy.start({ httpsPort: 0, [setting]: port }), (error: Error) => {
+          assert.ok(RivetrError.is(error, 'address_in_use'))
+          assert.match(error.message, new RegExp(`port ${port} is in use.*set ${key} in`))
+          return true
+        })
+      } finally {
+        other.close()
+      }
+    })
+  }
+
+  it('is not started with one port for both', () => {
+    assert.throws(
+      () => TestProxy.parts('/tmp/x', { httpPort: 81, httpsPort: 81 }),
+      /the same port as http_port/,
+    )
   })
 
   it('refuses a socket path that the system would cut', async () => {
@@ -199,8 +310,8 @@ class Load {
   #stopped = false
   readonly #done: Promise<unknown>
 
-  constructor(url: string) {
-    this.#done = Promise.all(Array.from({ length: Load.connections }, () => this.#run(url)))
+  constructor(ask: () => Promise<unknown>) {
+    this.#done = Promise.all(Array.from({ length: Load.connections }, () => this.#run(ask)))
   }
 
   async stop(): Promise<string[]> {
@@ -209,11 +320,9 @@ class Load {
     return this.#failures
   }
 
-  async #run(url: string): Promise<void> {
+  async #run(ask: () => Promise<unknown>): Promise<void> {
     while (!this.#stopped) {
-      await bodyOf(url).catch((error: Error) =>
-        this.#failures.push(`${error.message}: ${String(error.cause)}`),
-      )
+      await ask().catch((error: Error) => this.#failures.push(`${error.message}: ${String(error.cause)}`))
     }
   }
 }
@@ -223,6 +332,56 @@ async function bodyOf(url: string): Promise<string> {
   const body = await response.text()
   if (response.status !== 200) throw new Error(`answered ${response.status}`)
   return body
+}
+
+async function tlsPortOf(traffic: EdgeTraffic): Promise<number> {
+  const { tlsPort } = await traffic.bound()
+  assert.ok(tlsPort !== null && tlsPort > 0)
+  return tlsPort
+}
+
+/** On a connection of its own, whatever the certificate. */
+function askSecurely(port: number): Promise<{ body: string; fingerprint: string | undefined }> {
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, agent: false, rejectUnauthorized: false } as const
+    const sent = request(options, (response) => {
+      const fingerprint = (response.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256
+      let body = ''
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        body += chunk
+      })
+      response.on('end', () => resolve({ body, fingerprint }))
+      response.on('error', reject)
+    })
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+/** A session for the next connection, and whether this one was resumed. */
+async function sessionWith(
+  port: number,
+  session: Buffer | undefined,
+): Promise<{ ticket: Buffer | undefined; resumed: boolean }> {
+  const socket = connectTls({
+    host: '127.0.0.1',
+    port,
+    rejectUnauthorized: false,
+    servername: 'a.test',
+    ...(session === undefined ? {} : { session }),
+  })
+  let ticket = session
+  let resumed = false
+  socket.on('error', () => undefined)
+  socket.on('session', (next: Buffer) => {
+    ticket = next
+  })
+  socket.once('secureConnect', () => {
+    resumed = socket.isSessionReused()
+  })
+  socket.resume().write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n')
+  await once(socket, 'close')
+  return { ticket, resumed }
 }
 
 async function freePort(): Promise<number> {

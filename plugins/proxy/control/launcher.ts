@@ -9,7 +9,7 @@ import { endOrphans } from '../launcher/orphans.ts'
 import { edgeTitle, keeperName, launcherTitle, processesIn } from '../launcher/processes.ts'
 import { type LauncherSettings, protocol } from '../launcher/protocol.ts'
 import { LauncherClient } from './launcher-client.ts'
-import { type Bound, listenAndPass } from './listening-socket.ts'
+import { listenAndPass, type Port } from './listening-socket.ts'
 
 /** Linux takes no longer path for a unix socket (sockaddr_un has 108 bytes, the last is NUL). */
 const longestSocketPath = 107
@@ -25,6 +25,12 @@ const longestLogBytes = 4 * 1024 * 1024
 const keeperFile = fileURLToPath(new URL('../launcher/keeper.sh', import.meta.url))
 const launcherFile = fileURLToPath(new URL('../launcher/main.ts', import.meta.url))
 
+/** V8 compiles nothing to machine code: next to nothing runs in a launcher, and the compilers take 3 MiB. */
+const interpretOnly = '--max-opt=0'
+
+/** Where a launcher really listens. */
+type Bound = Pick<LauncherSettings, 'address' | 'port' | 'tlsPort'>
+
 export interface RunningLauncher extends Bound {
   readonly client: LauncherClient
   /** It ran before, and has traffic. */
@@ -35,7 +41,7 @@ export interface RunningLauncher extends Bound {
  * A connection to a launcher with these settings: the one that runs, or its successor, or a new one.
  *
  * - Same settings and release: it is adopted as it is.
- * - Same port: it hands its listening socket to a successor, and drains once that one serves. No connection is lost.
+ * - Same ports: it hands its listening sockets to a successor, and drains once that one serves. No connection is lost.
  * - Another port, or another protocol: it is stopped, and a new one is started. On the old port that is a short gap.
  */
 export async function connectLauncher(
@@ -50,7 +56,8 @@ export async function connectLauncher(
     return start(settings, signal, log)
   }
   const hello = await running.hello()
-  const bound: Bound = { address: hello.settings.address, port: hello.settings.port }
+  const { address, port, tlsPort = null } = hello.settings // protocol 1 knows no HTTPS
+  const bound: Bound = { address, port, tlsPort }
   if (hello.protocol === protocol && isAt(bound, settings)) {
     const wanted = { ...settings, ...bound }
     if (isDeepStrictEqual(hello.settings, wanted)) {
@@ -72,25 +79,27 @@ export async function connectLauncher(
   return start(settings, signal, log)
 }
 
-/** Whether these settings lead to the same socket: any port will do for 0, and `::` may have become 0.0.0.0. */
-function isAt(bound: Bound, { address, port }: LauncherSettings): boolean {
+/** Whether these settings lead to the same sockets: any port will do for 0, and `::` may have become 0.0.0.0. */
+function isAt(bound: Bound, { address, port, tlsPort }: LauncherSettings): boolean {
   const sameAddress = bound.address === address || (address === '::' && bound.address === '0.0.0.0')
-  return sameAddress && (port === 0 || port === bound.port)
+  const sameTlsPort = bound.tlsPort === tlsPort || (bound.tlsPort !== null && tlsPort === 0)
+  return sameAddress && sameTlsPort && (port === 0 || port === bound.port)
 }
 
 async function start(settings: LauncherSettings, signal: AbortSignal, log: Logger): Promise<RunningLauncher> {
   mkdirSync(settings.folder, { recursive: true, mode: 0o700 })
   let bound: Bound = settings
-  await listenAndPass(settings.address, settings.port, signal, (listenFd, at) => {
-    bound = at
+  await listenAndPass(settings.address, portsOf(settings), signal, (sockets) => {
+    const [{ address, port }, tls] = sockets
+    bound = { address, port, tlsPort: tls?.port ?? null }
     const logFd = openLog(settings.folder)
     const [program, ...args] = keptLauncherArgv({ ...settings, ...bound })
     const child = spawn(program, args, {
       cwd: settings.folder,
-      // Types are stripped once and cached: without the compiler a launcher takes 44 MiB instead of 61.
+      // Types are stripped once and cached: without the compiler a launcher takes 52 MiB instead of 84.
       env: { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(settings.folder, 'compile-cache') },
       detached: true,
-      stdio: ['ignore', logFd, logFd, listenFd],
+      stdio: ['ignore', logFd, logFd, ...sockets.map(({ fd }) => fd)],
     })
     child.on('error', (error) => log.error('the launcher cannot be started', { error: error.message }))
     child.unref()
@@ -98,13 +107,20 @@ async function start(settings: LauncherSettings, signal: AbortSignal, log: Logge
   })
   const client = await waitForLauncher(settings, signal)
   const { pid } = await client.hello()
-  log.info('started the launcher of the proxy', { pid, address: bound.address, port: bound.port })
-  return { client, found: false, address: bound.address, port: bound.port }
+  const { address, port, tlsPort } = bound
+  log.info('started the launcher of the proxy', { pid, address, port, tlsPort })
+  return { client, found: false, address, port, tlsPort }
+}
+
+/** In the order of their descriptors. */
+function portsOf({ port, tlsPort }: LauncherSettings): [Port, ...Port[]] {
+  const http = { number: port, setting: 'http_port' }
+  return tlsPort === null ? [http] : [http, { number: tlsPort, setting: 'https_port' }]
 }
 
 /** Keeper, program, its arguments: the keeper only runs what follows its own path. */
 function keptLauncherArgv(settings: LauncherSettings): [string, ...string[]] {
-  return ['/bin/sh', keeperFile, process.execPath, launcherFile, JSON.stringify(settings)]
+  return ['/bin/sh', keeperFile, process.execPath, interpretOnly, launcherFile, JSON.stringify(settings)]
 }
 
 /** The launcher that a keeper is starting again, if there is a keeper. */
@@ -116,7 +132,7 @@ async function keptLauncher(
   return kept ? connectWithin(backLimitMs, settings, signal) : undefined
 }
 
-/** What is left of a launcher that does not come back. Its edges hold the port until they are told to drain. */
+/** What is left of a launcher that does not come back. Its edges hold the ports until they are told to drain. */
 async function endRest({ folder, edge }: LauncherSettings, log: Logger): Promise<void> {
   const rest = processesIn(folder)
   if (rest.length === 0) return

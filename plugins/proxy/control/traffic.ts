@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Logger,
@@ -7,7 +8,9 @@ import {
   type Traffic,
   type TrafficStats,
 } from '@rivetr/sdk'
-import type { LauncherCommand, LauncherSettings, TableText } from '../launcher/protocol.ts'
+import type { LauncherCommand, LauncherSettings, TableContent, TableText } from '../launcher/protocol.ts'
+import { ContributedTaps, type EdgeContributions } from './contributed-taps.ts'
+import { type DefaultCertificate, defaultCertificate } from './default-certificate.ts'
 import { connectLauncher, endAll, type RunningLauncher } from './launcher.ts'
 import { LauncherGone } from './launcher-client.ts'
 
@@ -24,13 +27,16 @@ const longestPauseMs = 10_000
 export class EdgeTraffic implements Traffic {
   #running: Promise<RunningLauncher>
   #last: TableText | undefined
+  #fallback: DefaultCertificate | undefined
   readonly #stopped = new AbortController()
   #settings: LauncherSettings
   readonly #log: Logger
+  readonly #taps: ContributedTaps
 
-  constructor(settings: LauncherSettings, log: Logger) {
+  constructor(settings: LauncherSettings, log: Logger, contributions?: EdgeContributions) {
     this.#settings = settings
     this.#log = log
+    this.#taps = new ContributedTaps(contributions, log, (taps) => this.#ask({ do: 'taps', taps }))
     const notStarted = new RivetrError('unavailable', 'the proxy has not been started')
     this.#running = Promise.reject(notStarted)
     this.#running.catch(() => undefined)
@@ -40,13 +46,16 @@ export class EdgeTraffic implements Traffic {
   async start(): Promise<void> {
     this.#running = connectLauncher(this.#settings, this.#stopped.signal, this.#log)
     const running = await this.#running
-    this.#settings = { ...this.#settings, port: running.port } // a launcher after this one listens on no other
+    const { port, tlsPort } = running
+    if (tlsPort !== null) this.#fallback = await defaultCertificate(dirname(this.#settings.folder))
+    this.#settings = { ...this.#settings, port, tlsPort } // a launcher after this one listens on no other
     this.#watch(running)
   }
 
   /** Leaves launcher and edges running, except where a start that failed has just made them. */
   async disconnect(): Promise<void> {
     this.#stopped.abort()
+    this.#taps.end()
     const running = await this.#running.catch(() => undefined)
     if (running?.found === false && this.#last === undefined) return this.stopAll()
     running?.client.close()
@@ -56,6 +65,7 @@ export class EdgeTraffic implements Traffic {
   /** Ends launcher and edges: they stop accepting and finish what is in flight. Resolves when they are gone. */
   async stopAll(): Promise<void> {
     this.#stopped.abort()
+    this.#taps.end()
     const running = await this.#running.catch(() => undefined)
     await running?.client.ask({ do: 'stop' }).catch(() => undefined) // gone already
     await running?.client.closed
@@ -63,13 +73,15 @@ export class EdgeTraffic implements Traffic {
   }
 
   /** Where the edges listen. */
-  async bound(): Promise<{ address: string; port: number }> {
-    const { address, port } = await this.#running
-    return { address, port }
+  async bound(): Promise<{ address: string; port: number; tlsPort: number | null }> {
+    const { address, port, tlsPort } = await this.#running
+    return { address, port, tlsPort }
   }
 
   async apply(table: RouteTable, epoch: number, generation: number): Promise<void> {
-    const next = { epoch, generation, text: JSON.stringify(table) }
+    await this.#taps.begin() // every plugin was set up by now
+    const content: TableContent = { ...table, fallback: this.#fallback }
+    const next = { epoch, generation, text: JSON.stringify(content) }
     this.#last = next
     await this.#ask({ do: 'apply', table: next })
   }

@@ -1,220 +1,206 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { PassThrough } from 'node:stream'
+import type { IncomingMessage } from 'node:http'
 import type { TableRoute } from '@rivetr/sdk'
-import type { Dispatcher } from 'undici'
 import { answerError } from './answer.ts'
+import { answerFields } from './answer-fields.ts'
+import type { ClientResponse } from './client-response.ts'
+import type { Carried, Connection, Loss } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
-import { type Fields, isHopByHop, namedInConnection } from './fields.ts'
+import type { Fields } from './fields.ts'
 import type { ForwardingFields } from './forwarding.ts'
 import { STATUS_CODES } from './node-http.ts'
+import { waitsForContinue } from './request-guard.ts'
+import { type Framing, framingOf, requestHead, trailerSection } from './request-head.ts'
+import { takesTrailers, trailersOf } from './trailers.ts'
+import type { Visit } from './visit.ts'
 
 /** One request on its way to an endpoint. */
 export interface Exchange {
   readonly req: IncomingMessage
-  readonly res: ServerResponse
+  readonly res: ClientResponse
   readonly route: TableRoute
   readonly endpoint: Endpoint
   /** Path and query, byte for byte. */
   readonly path: string
   readonly authority: string
   readonly requestId: string
+  readonly visit: Visit
   readonly forwarding: ForwardingFields
   readonly firstByteTimeoutMs: number
 }
 
 /** RFC 9110 §9.2.2: doing it twice is doing it once. */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
+/** Node writes no such reason, llhttp reads it. */
+const notInReason = /[^\t\x20-\x7e\x80-\xff]/
+/** So much of a body goes out in one piece with the head, and is cheaper as a string than as a buffer of its own. */
+const smallBytes = 8 * 1024
 
 /** Carries the request to its endpoint and the answer back, as streams. Nothing is kept in memory. */
 export function forward(exchange: Exchange): void {
-  const { req, endpoint } = exchange
-  const body = hasBody(req) ? req.pipe(new PassThrough()) : null
-  const request: Dispatcher.DispatchOptions = {
-    method: req.method as Dispatcher.HttpMethod,
-    path: exchange.path,
-    headers: requestFields(exchange, body !== null),
-    body,
-  }
-  const retry =
-    body === null && idempotent.has(req.method ?? '')
-      ? () => endpoint.freshConnection().dispatch(request, answer)
-      : undefined
-  const answer = new AnswerPath(exchange, body !== null, retry)
-  endpoint.pool.dispatch(request, answer)
+  const { req, res, endpoint, requestId } = exchange
+  const framing = framingOf(req)
+  const head = requestHead(exchange, framing)
+  if (head === undefined) answerError(req, res, 400, requestId)
+  else endpoint.connections.send(new AnswerPath(exchange, framing, head))
 }
 
-/** What the parser found, not what the method suggests (RFC 9112 §6.3): a DELETE may have a body, a POST none. */
-function hasBody(req: IncomingMessage): boolean {
-  const length = req.headers['content-length']
-  return req.headers['transfer-encoding'] !== undefined || (length !== undefined && Number(length) > 0)
-}
-
-function requestFields({ req, authority, requestId, forwarding }: Exchange, withBody: boolean): Fields {
-  const named = namedInConnection(req.headers.connection ?? '')
-  const fields: Fields = ['host', authority]
-  const raw = req.rawHeaders
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as string
-    const lower = name.toLowerCase()
-    if (isHopByHop(lower, named) || isReplaced(lower) || (lower === 'content-length' && !withBody)) continue
-    fields.push(name, raw[i + 1] as string)
-  }
-  fields.push(
-    'x-forwarded-for',
-    forwarding.for,
-    'x-forwarded-proto',
-    forwarding.proto,
-    'x-forwarded-host',
-    forwarding.host,
-    'x-request-id',
-    requestId,
-  )
-  return fields
-}
-
-/** Fields that this proxy sets itself, and their kin, which an app could take for the proxy's word. */
-export function isReplaced(name: string): boolean {
-  return (
-    name === 'host' ||
-    name === 'expect' || // node:http has answered it
-    name === 'x-request-id' ||
-    name === 'x-real-ip' ||
-    name === 'forwarded' ||
-    name.startsWith('x-forwarded-')
-  )
-}
-
-/** Takes the answer of the endpoint to the client. undici calls it; each method follows one event. */
-class AnswerPath implements Dispatcher.DispatchHandler {
-  #controller: Dispatcher.DispatchController | undefined
-  #firstByteTimer: NodeJS.Timeout | undefined
-  #clientGone = false
-  #late = false
-  #retry: (() => void) | undefined
+/** Takes the answer of the endpoint to the client. */
+class AnswerPath implements Carried {
+  gone = false
+  readonly method: string
+  readonly head: string
+  readonly body: IncomingMessage | undefined
+  readonly chunked: boolean
+  readonly firstByteTimeoutMs: number
+  readonly maxBodyBytes: number
+  #connection: Connection | undefined
+  #retried = false
+  /** The client waits for it, once. */
+  #mayContinue: boolean
+  /** Of the answer, until its head is written. */
+  #status = 0
+  #reason = ''
+  #fields: Fields = []
+  /** What came of the body with the head. */
+  #text = ''
   readonly #exchange: Exchange
-  readonly #withBody: boolean
 
-  constructor(exchange: Exchange, withBody: boolean, retry: (() => void) | undefined) {
+  constructor(exchange: Exchange, framing: Framing, head: string) {
     this.#exchange = exchange
-    this.#withBody = withBody
-    this.#retry = retry
-    exchange.res.once('close', () => this.#closed())
+    const { req, res, firstByteTimeoutMs } = exchange
+    this.method = req.method ?? ''
+    this.head = head
+    this.body = framing === 'none' ? undefined : req
+    this.chunked = framing === 'chunked'
+    this.firstByteTimeoutMs = firstByteTimeoutMs
+    this.#mayContinue = waitsForContinue(req)
+    this.maxBodyBytes = exchange.route.maxBodyBytes ?? Infinity
+    exchange.endpoint.inFlight += 1
+    exchange.endpoint.served += 1
+    res.on('close', () => this.#closed())
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#clientGone) controller.abort(new Error('the client is gone'))
-    else if (!this.#withBody) this.#awaitFirstByte()
+  onCarried(connection: Connection): void {
+    this.#connection = connection
   }
 
-  /** The request was sent whole: a long upload takes nothing of the answer's time. */
-  onRequestSent(): void {
-    if (this.#withBody) this.#awaitFirstByte()
+  onTaken(bytes: number): void {
+    this.#exchange.visit.bytesIn += bytes
   }
 
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _: unknown,
-    statusMessage?: string,
-  ): void {
-    if (status < 200) return // interim answers are dropped (RFC 9110 §15.2 allows it)
-    clearTimeout(this.#firstByteTimer)
-    this.#retry = undefined
-    const { req, res, route } = this.#exchange
-    res.sendDate = false // the app's own, or none
-    res.writeHead(
-      status,
-      statusMessage || STATUS_CODES[status] || '',
-      responseFields(controller.rawHeaders, route) as never,
-    )
-    // An event stream's head must not wait for its first event; where the body follows at once, both go out together.
-    if (req.method !== 'HEAD') process.nextTick(flushHead, res)
+  trailerSection(): string {
+    return trailerSection(this.#exchange)
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const { res } = this.#exchange
-    if (res.write(chunk)) return
-    controller.pause()
-    res.once('drain', () => controller.resume())
-  }
-
-  onResponseEnd(): void {
+  onInterim(status: number, reason: string, came: Fields): void {
     const { req, res } = this.#exchange
-    res.end()
+    if (res.headersSent) return
+    if (status !== 100) res.writeInterim(status, reasonOf(status, reason), answerFields(came, {}, status))
+    else if (this.#mayContinue && !req.complete) res.writeContinue()
+    if (status === 100) this.#mayContinue = false
+  }
+
+  onHead(status: number, reason: string, fields: Fields): void {
+    this.#status = status
+    this.#reason = reasonOf(status, reason)
+    this.#fields = fields
+  }
+
+  onBody(bytes: Buffer, start: number, end: number): void {
+    this.#exchange.visit.bytesOut += end - start
+    const small = end - start + this.#text.length <= smallBytes
+    if (this.#status !== 0 && small) this.#text += bytes.toString('latin1', start, end)
+    else {
+      this.#flush()
+      this.#write(small ? bytes.toString('latin1', start, end) : Buffer.from(bytes.subarray(start, end)))
+    }
+  }
+
+  /** An event stream's head must not wait for its first event. */
+  onRead(): void {
+    if (this.#status !== 0) this.#flush()
+  }
+
+  onEnd(came: Fields): void {
+    this.#connection = undefined
+    const { req, res } = this.#exchange
+    const trailers = came.length > 0 && takesTrailers(req) ? trailersOf(came) : []
+    // It is all here: its length says so in fewer bytes and calls than chunks would, after which alone trailers can come.
+    this.#begin(trailers.length === 0 ? this.#text.length : undefined)
+    if (trailers.length > 0) res.addTrailers(pairsOf(trailers))
+    if (this.#text === '') res.end()
+    else res.end(this.#text, 'latin1')
     // Answered before the upload had ended: read the rest, or the client may lose the answer with the connection.
     if (!req.complete) req.resume()
   }
 
-  onResponseError(_: Dispatcher.DispatchController, error: Error & { code?: string }): void {
-    clearTimeout(this.#firstByteTimer)
-    const { req, res, requestId } = this.#exchange
-    if (this.#clientGone) return
-    const retry = this.#late || !isConnectionLoss(error) ? undefined : this.#retry
-    this.#retry = undefined
-    if (retry !== undefined) retry()
+  onLost(loss: Loss): void {
+    this.#connection = undefined
+    if (this.gone) return
+    const { req, res, endpoint, requestId, route, visit } = this.#exchange
+    if (loss === 'unheard' && !this.#retried && this.body === undefined && idempotent.has(this.method)) {
+      this.#retried = true
+      endpoint.connections.sendFresh(this)
+      return
+    }
+    visit.error ??= loss
     // The rest is missing: no final chunk, no clean end (RFC 9112 §8).
-    else if (res.headersSent) res.destroy()
-    else answerError(req, res, this.#late ? 504 : error.code === 'UND_ERR_INVALID_ARG' ? 400 : 502, requestId)
+    if (res.headersSent) res.destroy()
+    else answerError(req, res, statusOf(loss), requestId, route)
     if (!req.complete) req.resume()
   }
 
-  #awaitFirstByte(): void {
-    if (this.#exchange.res.headersSent) return
-    this.#firstByteTimer = setTimeout(() => {
-      this.#late = true
-      this.#controller?.abort(new Error('no first byte in time'))
-    }, this.#exchange.firstByteTimeoutMs)
+  #flush(): void {
+    this.#begin()
+    const text = this.#text
+    this.#text = ''
+    if (text !== '') this.#write(text)
+    else if (this.method !== 'HEAD') this.#exchange.res.flushHeaders()
+  }
+
+  /** Writes the head, unless that was done. Node keeps it until there is more to send. */
+  #begin(wholeBytes?: number): void {
+    const status = this.#status
+    if (status === 0) return
+    this.#status = 0
+    const { req, res, route, visit } = this.#exchange
+    const bare = this.method === 'HEAD' || status === 204 || status === 304
+    const withTrailers = !bare && takesTrailers(req)
+    let fields = answerFields(this.#fields, route, status, bare ? undefined : wholeBytes, withTrailers)
+    if (visit.taps !== undefined) fields = visit.taps.response(visit, status, fields)
+    res.sendDate = false // the app's own, or none
+    res.writeHead(status, this.#reason, fields as never)
+  }
+
+  #write(data: string | Buffer): void {
+    const { res } = this.#exchange
+    if (res.write(data, 'latin1')) return
+    this.#connection?.pause()
+    res.once('drain', () => this.#connection?.resume())
   }
 
   #closed(): void {
-    clearTimeout(this.#firstByteTimer)
+    this.#exchange.endpoint.inFlight -= 1
     if (this.#exchange.res.writableFinished) return
-    this.#clientGone = true
-    this.#controller?.abort(new Error('the client is gone'))
+    this.gone = true
+    this.#connection?.abandon()
+    this.#connection = undefined
   }
 }
 
-function flushHead(res: ServerResponse): void {
-  if (!res.writableEnded) res.flushHeaders()
+function reasonOf(status: number, reason: string): string {
+  return (notInReason.test(reason) ? '' : reason) || STATUS_CODES[status] || ''
 }
 
-/** A kept connection that the app had closed meanwhile: the request may not have reached it. */
-function isConnectionLoss(error: { code?: string }): boolean {
-  return error.code === 'UND_ERR_SOCKET' || error.code === 'ECONNRESET' || error.code === 'EPIPE'
+/** As Node takes them. */
+function pairsOf(trailers: Fields): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i + 1 < trailers.length; i += 2)
+    pairs.push([trailers[i] as string, trailers[i + 1] as string])
+  return pairs
 }
 
-function responseFields(raw: Dispatcher.DispatchController['rawHeaders'], route: TableRoute): Fields {
-  const came = (raw ?? []) as (Buffer | string)[]
-  const pairs: Fields = []
-  let connection = ''
-  let chunked = false
-  for (let i = 0; i + 1 < came.length; i += 2) {
-    const name = text(came[i])
-    const value = text(came[i + 1])
-    const lower = name.toLowerCase()
-    if (lower === 'connection') connection += `,${value}`
-    else if (lower === 'transfer-encoding') chunked = true
-    else pairs.push(name, value)
-  }
-  const named = namedInConnection(connection)
-  const fields: Fields = []
-  for (let i = 0; i + 1 < pairs.length; i += 2) {
-    const lower = (pairs[i] as string).toLowerCase()
-    if (isHopByHop(lower, named) || (chunked && lower === 'content-length')) continue
-    if (route.headers !== undefined && isOverridden(route.headers, lower)) continue
-    fields.push(pairs[i] as string, pairs[i + 1] as string)
-  }
-  for (const [name, value] of Object.entries(route.headers ?? {}))
-    if (value !== null) fields.push(name, value)
-  return fields
-}
-
-function isOverridden(headers: Readonly<Record<string, string | null>>, lower: string): boolean {
-  return Object.keys(headers).some((name) => name.toLowerCase() === lower)
-}
-
-/** Field values are bytes; latin1 keeps each as it is. */
-function text(value: Buffer | string | undefined): string {
-  return typeof value === 'string' ? value : (value?.toString('latin1') ?? '')
+function statusOf(loss: Loss): 413 | 502 | 504 {
+  if (loss === 'large') return 413
+  return loss === 'late' || loss === 'unanswered' ? 504 : 502
 }

@@ -1,10 +1,11 @@
 import { BlockList, isIPv6 } from 'node:net'
 
-/** What an app learns about the client: `X-Forwarded-For`, `-Proto` and `-Host`. */
+/** What an app learns about the client: `X-Forwarded-For`, `-Proto`, `-Host`, and `-Prefix` where one was stripped. */
 export interface ForwardingFields {
   readonly for: string
   readonly proto: string
   readonly host: string
+  readonly prefix?: string
 }
 
 /** The fields of a client as it sent them. */
@@ -39,10 +40,19 @@ export class TrustedProxies {
    */
   fieldsFor(peer: string, proto: string, host: string, sent: ForwardedAsSent): ForwardingFields {
     if (!this.trusts(peer)) return { for: peer, proto, host }
-    const hops = (sent.for ?? '').split(',').map((hop) => plainAddress(hop.trim()))
+    const chain = this.#chainOf(peer, sent.for)
+    return { for: chain.join(', '), proto: sent.proto ?? proto, host: sent.host ?? host }
+  }
+
+  /** Whom a request is from: the peer, or who it says where it is believed. */
+  clientOf(peer: string, sentFor: string | undefined): string {
+    return (this.trusts(peer) && this.#chainOf(peer, sentFor)[0]) || peer
+  }
+
+  #chainOf(peer: string, sentFor = ''): string[] {
+    const hops = sentFor.split(',').map((hop) => plainAddress(hop.trim()))
     const client = hops.findLastIndex((hop) => hop !== '' && !this.trusts(hop))
-    const chain = hops.slice(Math.max(client, 0)).filter((hop) => hop !== '')
-    return { for: [...chain, peer].join(', '), proto: sent.proto ?? proto, host: sent.host ?? host }
+    return [...hops.slice(Math.max(client, 0)).filter((hop) => hop !== ''), peer]
   }
 }
 

@@ -1,10 +1,34 @@
+import { isIPv6 } from 'node:net'
+
 /**
- * The name that a Host field means: lower case, without port and one trailing dot; an IPv6 literal without brackets.
- * RFC 9110 §7.2, RFC 3986 §3.2.2. Undefined for what cannot be a host.
+ * A host with or without a port (RFC 9110 §7.2, RFC 3986 §3.2): a DNS name, with one dot at its end at most, or an
+ * IPv6 literal. Labels may have an underscore, as DNS has it. Anything else that RFC 3986 lets in (percent-encoding,
+ * `,` `;` `'`) names no host on earth, but reaches apps where a wildcard takes it.
  */
-export function hostOf(authority: string): string | undefined {
-  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s/?#@[\]:]+?)\.?)(?::\d*)?$/i.exec(authority)
-  return (match?.[1] ?? match?.[2])?.toLowerCase()
+const authorityPattern = /^(?:\[[\da-f:.]{2,45}\]|[\w-]+(?:\.[\w-]+)*\.?)(?::\d{0,5})?$/i
+const highestPort = 65_535
+
+export function isAuthority(text: string): boolean {
+  if (!authorityPattern.test(text)) return false
+  const literalEnd = text.indexOf(']')
+  if (literalEnd > 0 && !isIPv6(text.slice(1, literalEnd))) return false
+  const colon = text.lastIndexOf(':')
+  return colon <= literalEnd || Number(text.slice(colon + 1)) <= highestPort
+}
+
+/** The name that an authority means: lower case, without port and without the dot at its end; no brackets. */
+export function hostOf(authority: string): string {
+  const literalEnd = authority.indexOf(']')
+  if (literalEnd > 0) return authority.slice(1, literalEnd).toLowerCase()
+  const colon = authority.indexOf(':')
+  const end = colon < 0 ? authority.length : colon
+  return authority.slice(0, authority[end - 1] === '.' ? end - 1 : end).toLowerCase()
+}
+
+/** The name after the first label; empty where there is no label before the dot. */
+export function parentOf(host: string): string {
+  const dot = host.indexOf('.')
+  return dot > 0 ? host.slice(dot + 1) : ''
 }
 
 export interface Target {
@@ -16,17 +40,20 @@ export interface Target {
 }
 
 /**
- * Whom a request is for. A target in absolute form wins over the Host field (RFC 9112 §3.2.2). Undefined without a
- * usable host, which HTTP/1.0 allows.
+ * Whom a request that was not refused is for. A target in absolute form wins over the Host field (RFC 9112 §3.2.2).
+ * Undefined without a host, which HTTP/1.0 allows.
  */
 export function targetOf(url: string, hostField: string | undefined): Target | undefined {
-  const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(url)
-  const authority = absolute?.[1] ?? hostField ?? ''
-  const path = absolute === null ? url : withRoot(absolute[2] ?? '')
-  const host = hostOf(authority)
-  return host === undefined ? undefined : { authority, host, path }
+  if (url.startsWith('/'))
+    return hostField === undefined ? undefined : { authority: hostField, host: hostOf(hostField), path: url }
+  const absolute = absoluteForm(url)
+  return absolute && { ...absolute, host: hostOf(absolute.authority) }
 }
 
-function withRoot(path: string): string {
-  return path.startsWith('/') ? path : `/${path}`
+/** The parts of a target such as `http://shop.example.com/a?b`; undefined for anything else. */
+export function absoluteForm(url: string): { scheme: string; authority: string; path: string } | undefined {
+  const match = /^(https?):\/\/([^/?#]*)(.*)$/i.exec(url)
+  if (match === null) return undefined
+  const [, scheme = '', authority = '', path = ''] = match
+  return { scheme: scheme.toLowerCase(), authority, path: path.startsWith('/') ? path : `/${path}` }
 }

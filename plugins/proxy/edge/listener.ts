@@ -1,52 +1,65 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
-import type { TableRoute } from '@rivetr/sdk'
+import type { Duplex } from 'node:stream'
 import type { EdgeSettings } from '../launcher/protocol.ts'
-import { answerError, answerFixed, answerForServer, type ErrorStatus } from './answer.ts'
-import type { Endpoint } from './endpoint.ts'
-import { forward } from './forward.ts'
-import { type ForwardingFields, plainAddress, TrustedProxies } from './forwarding.ts'
-import type { Holds } from './holds.ts'
-import { type Target, targetOf } from './host.ts'
+import { Http1Response } from './client-response.ts'
+import { TrustedProxies } from './forwarding.ts'
 import * as http from './node-http.ts'
 import { Presence } from './presence.ts'
-import { requestIdOf } from './request-id.ts'
-import type { Table } from './table.ts'
-import { isWebSocket, upgrade } from './upgrade.ts'
+import { expectProxyHeader } from './proxy-protocol.ts'
+import { refusalOf } from './request-guard.ts'
+import type { Requests } from './requests.ts'
+import type { SecureListener } from './secure-listener.ts'
+import { Turns } from './turns.ts'
+import { isWebSocket } from './upgrade.ts'
+import { Http1UpgradeClient } from './upgrade-clients.ts'
 
 /** How often connections without a request are looked for while draining. */
 const idleCheckMs = 1_000
 
-/** Takes requests from clients: finds the route, waits where the app is held, chooses the endpoint, forwards. */
+/** Accepts the connections of clients and reads their requests, until it drains. */
 export class Listener {
-  requests = 0
   #drained: Promise<void> | undefined
   readonly #server: Server
-  readonly #settings: EdgeSettings
-  readonly #table: Table
-  readonly #holds: Holds
-  readonly #trusted: TrustedProxies
+  readonly #requests: Requests
   readonly #presence: Presence
+  readonly #secure: SecureListener | undefined
+  readonly #turns = new Turns()
+  readonly #begin = (req: IncomingMessage, res: Http1Response) => this.#request(req, res)
 
-  constructor(settings: EdgeSettings, table: Table, holds: Holds) {
-    this.#settings = settings
-    this.#table = table
-    this.#holds = holds
-    this.#trusted = new TrustedProxies(settings.trustedProxies)
+  /** Connections that come by `secure` are served like its own. */
+  constructor(settings: EdgeSettings, requests: Requests, secure?: SecureListener) {
+    this.#requests = requests
     this.#server = http.createServer({
+      ServerResponse: Http1Response as typeof ServerResponse,
       headersTimeout: settings.headersTimeoutMs,
-      requestTimeout: 0, // an upload may take as long as it moves: see `#boundUpload`
+      requestTimeout: 0, // an upload may take as long as it moves: see `Requests`
       keepAliveTimeout: settings.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(settings.headersTimeoutMs, 5_000),
       maxHeaderSize: 16 * 1024,
       insecureHTTPParser: false,
       noDelay: true,
       keepAlive: true,
-      shouldUpgradeCallback: isWebSocket,
+      requireHostHeader: false, // Node would answer in its own name: see `refusalOf`
+      // Of one that came before earlier ones were answered, Node would tell at once; it is taken for plain HTTP.
+      shouldUpgradeCallback: (req) => isWebSocket(req) && !this.#turns.areTaken(req.socket),
     })
     this.#presence = new Presence(this.#server)
-    this.#server.on('request', (req, res) => this.#request(req, res))
-    this.#server.on('upgrade', (req, socket, head) => this.#upgrade(req, socket as Socket, head))
+    this.#secure = secure
+    if (secure !== undefined) secure.onSecured = (socket) => this.#server.emit('connection', socket)
+    const take = (req: IncomingMessage, res: ServerResponse) => this.#take(req, res as Http1Response)
+    this.#server.on('request', take)
+    // Else Node answers these itself: with `100 Continue` before the app was asked, and with 417.
+    this.#server.on('checkContinue', take)
+    this.#server.on('checkExpectation', take)
+    const takeUpgrade = (req: IncomingMessage, socket: Duplex, head: Buffer) =>
+      requests.takeUpgrade(req, new Http1UpgradeClient(req, socket as Socket, head), refusalOf(req))
+    this.#server.on('upgrade', takeUpgrade)
+    this.#server.on('connect', (req, socket, head) => {
+      if (this.#turns.areTaken(req.socket)) socket.destroy()
+      else takeUpgrade(req, socket, head) // to refuse it
+    })
+    if (settings.proxyProtocol) expectProxyHeader(this.#server, new TrustedProxies(settings.trustedProxies))
   }
 
   /** Resolves with the port. */
@@ -64,155 +77,28 @@ export class Listener {
   }
 
   async #drain(limitMs: number): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    // Not `http.Server.close`, which cuts connections whose first request has not been read yet.
-    NetServer.prototype.close.call(this.#server, () => resolve())
+    const { promise: limit, resolve } = Promise.withResolvers<void>()
+    const closed = new Promise<void>((done) => {
+      // Not `http.Server.close`, which cuts connections whose first request has not been read yet.
+      NetServer.prototype.close.call(this.#server, () => done())
+    })
     const idleTimer = setInterval(() => this.#server.closeIdleConnections(), idleCheckMs)
     const limitTimer = setTimeout(resolve, limitMs)
-    await promise
+    await Promise.race([limit, Promise.all([closed, this.#secure?.close()])])
     clearInterval(idleTimer)
     clearTimeout(limitTimer)
     this.#server.closeAllConnections()
+    this.#secure?.cutAll()
   }
 
-  #request(req: IncomingMessage, res: ServerResponse): void {
-    this.requests += 1
-    if (this.#drained !== undefined) res.shouldKeepAlive = false
+  #take(req: IncomingMessage, res: Http1Response): void {
+    if (this.#turns.takes(req, res, this.#begin)) this.#request(req, res)
+  }
+
+  #request(req: IncomingMessage, res: Http1Response): void {
+    // What follows an upgrade that was not taken, Node drops as far as it had come together with it.
+    if (this.#drained !== undefined || req.headers.upgrade !== undefined) res.shouldKeepAlive = false
     this.#presence.watch(req.socket, res)
-    this.#boundUpload(req)
-    const requestId = requestIdOf(req.headers['x-request-id'])
-    if (req.url === '*') {
-      answerForServer(res)
-      return
-    }
-    const fail = (status: ErrorStatus) => answerError(req, res, status, requestId)
-    this.#resolve(req, res, fail, (target, route) => {
-      if (answerFixed(route, res)) return
-      const endpoint = this.#table.choose(route)
-      if (endpoint === undefined) return fail(503)
-      countUntilClosed(endpoint, res)
-      forward({
-        req,
-        res,
-        route,
-        endpoint,
-        path: target.path,
-        authority: target.authority,
-        requestId,
-        forwarding: this.#forwardingFields(req, target),
-        firstByteTimeoutMs: this.#settings.firstByteTimeoutMs,
-      })
-    })
+    this.#requests.take(req, res, refusalOf(req))
   }
-
-  #upgrade(req: IncomingMessage, socket: Socket, head: Buffer): void {
-    this.requests += 1
-    socket.on('error', () => undefined) // 'close' follows
-    const requestId = requestIdOf(req.headers['x-request-id'])
-    // Nothing but an error is written through it; an upgraded connection belongs to `upgrade`.
-    const res = new http.ServerResponse(req)
-    res.shouldKeepAlive = false
-    res.assignSocket(socket)
-    const fail = (status: ErrorStatus) => {
-      if (socket.bytesWritten > 0 || socket.destroyed) return void socket.destroy()
-      answerError(req, res, status, requestId)
-      socket.destroySoon()
-    }
-    this.#resolve(req, socket, fail, (target, route) => {
-      const endpoint = this.#table.choose(route)
-      if (endpoint === undefined) return fail(503)
-      res.detachSocket(socket)
-      countUntilClosed(endpoint, socket)
-      const { connectTimeoutMs } = this.#settings
-      const forwarding = this.#forwardingFields(req, target)
-      upgrade(
-        {
-          req,
-          socket,
-          head,
-          endpoint,
-          path: target.path,
-          authority: target.authority,
-          requestId,
-          forwarding,
-          connectTimeoutMs,
-        },
-        () => {
-          if (!socket.destroyed && socket.bytesWritten === 0) res.assignSocket(socket)
-          fail(502)
-        },
-      )
-    })
-  }
-
-  /** Finds the route and calls `proceed`; of a held app once it is released, with the table that is in force by then. */
-  #resolve(
-    req: IncomingMessage,
-    client: ServerResponse | Socket,
-    fail: (status: 400 | 404 | 503) => void,
-    proceed: (target: Target, route: TableRoute) => void,
-  ): void {
-    const target = targetOf(req.url ?? '/', req.headers.host)
-    const route = target && this.#table.find(target.host, target.path)
-    if (hasSeveralHosts(req)) fail(400)
-    else if (!this.#table.known) fail(503)
-    else if (target === undefined || route === undefined) fail(404)
-    else if (this.#holds.has(route.app.id))
-      this.#wait(route.app.id, client, fail, () => this.#resolve(req, client, fail, proceed))
-    else proceed(target, route)
-  }
-
-  #wait(
-    app: string,
-    client: ServerResponse | Socket,
-    fail: (status: 503) => void,
-    proceed: () => void,
-  ): void {
-    const leave = this.#holds.wait(app, () => {
-      client.off('close', leaveQueue)
-      proceed()
-    })
-    const leaveQueue = () => leave?.()
-    if (leave === undefined) fail(503)
-    else client.once('close', leaveQueue)
-  }
-
-  #forwardingFields(req: IncomingMessage, target: Target): ForwardingFields {
-    return this.#trusted.fieldsFor(plainAddress(req.socket.remoteAddress ?? ''), 'http', target.authority, {
-      for: fieldOf(req, 'x-forwarded-for'),
-      proto: fieldOf(req, 'x-forwarded-proto'),
-      host: fieldOf(req, 'x-forwarded-host'),
-    })
-  }
-
-  /** An upload that stands still is cut; the socket's own timer runs only while one is under way. */
-  #boundUpload(req: IncomingMessage): void {
-    if (req.headers['content-length'] === undefined && req.headers['transfer-encoding'] === undefined) return
-    const { socket } = req
-    socket.setTimeout(this.#settings.uploadIdleTimeoutMs)
-    req.once('end', () => socket.setTimeout(0))
-  }
-}
-
-function countUntilClosed(endpoint: Endpoint, client: ServerResponse | Socket): void {
-  endpoint.inFlight += 1
-  endpoint.served += 1
-  client.once('close', () => {
-    endpoint.inFlight -= 1
-  })
-}
-
-/** node:http keeps the first of several Host fields; an app may take the last (RFC 9112 §3.2: answer 400). */
-function hasSeveralHosts({ rawHeaders }: IncomingMessage): boolean {
-  let hosts = 0
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] as string
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts += 1
-  }
-  return hosts > 1
-}
-
-function fieldOf(req: IncomingMessage, name: string): string | undefined {
-  const value = req.headers[name]
-  return Array.isArray(value) ? value.join(', ') : value
 }

@@ -15,14 +15,21 @@ import {
   listenFd,
   type Numbered,
   type TableText,
+  tlsListenFd,
 } from '../launcher/protocol.ts'
+import { AccessLog } from './access-log.ts'
 import { Holds } from './holds.ts'
 import { Listener } from './listener.ts'
 import { dropPrivileges } from './privileges.ts'
+import { Requests } from './requests.ts'
+import type { SecureListener } from './secure-listener.ts'
 import { saveSnapshot } from './snapshot.ts'
 import { Table } from './table.ts'
+import { Taps } from './taps.ts'
 
 const folderCheckMs = 2_000
+/** A slow disk keeps no edge from ending. */
+const logCloseLimitMs = 500
 
 process.title = edgeTitle
 const settings = JSON.parse(process.argv[2] ?? '') as EdgeSettings
@@ -30,7 +37,10 @@ const table = new Table(settings)
 const holds = new Holds()
 let lastTaken: Promise<void> = Promise.resolve()
 let serves = false
-const listener = new Listener(settings, table, holds)
+const accessLog = new AccessLog(settings)
+const requests = new Requests(settings, table, holds, accessLog)
+const secure = settings.tlsPort === null ? undefined : await loadSecureListener()
+const listener = new Listener(settings, requests, secure)
 
 process.on('message', (command: Numbered<EdgeCommand>) => void answer(command))
 process.on('disconnect', () => void serveAlone())
@@ -39,6 +49,12 @@ process.on('SIGTERM', () => void end(settings.drainMs, 'SIGTERM'))
 flushCompileCache()
 await dropPrivileges()
 process.send?.({ loaded: true } satisfies Loaded)
+
+/** Without HTTPS an edge does without TLS, too. */
+async function loadSecureListener(): Promise<SecureListener> {
+  const { SecureListener } = await import('./secure-listener.ts')
+  return new SecureListener(settings, table, requests)
+}
 
 async function answer(command: Numbered<EdgeCommand>): Promise<void> {
   const reply = await run(command).then(
@@ -56,7 +72,9 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
     case 'serve':
       for (const { app, limitMs } of command.holds) holds.hold(app, limitMs)
       if (command.table !== undefined) await take(command.table)
-      await listener.listen({ fd: listenFd })
+      requests.taps = await Taps.load(command.taps)
+      secure?.useTicketSecret(command.ticketSecret)
+      await Promise.all([listener.listen({ fd: listenFd }), secure?.listen({ fd: tlsListenFd })])
       serves = true
       return true
     case 'apply':
@@ -68,8 +86,19 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
     case 'release':
       holds.release(command.app)
       return true
+    case 'taps':
+      requests.taps = await Taps.load(command.taps)
+      return true
+    case 'ticketSecret':
+      secure?.useTicketSecret(command.secret)
+      return true
     case 'stats':
-      return { inFlight: table.inFlight(), requests: listener.requests, serves }
+      return {
+        inFlight: table.inFlight(),
+        requests: requests.count,
+        taps: requests.taps?.stats() ?? [],
+        serves,
+      }
     case 'ping':
       return true
     case 'drain':
@@ -84,6 +113,7 @@ function take(next: TableText): Promise<void> {
     const data = JSON.parse(next.text)
     await saveSnapshot(next)
     table.replace(data)
+    secure?.tableChanged()
   })
   lastTaken = taken.catch(() => undefined) // whoever sent the table is told
   return taken
@@ -102,5 +132,6 @@ async function end(limitMs: number, reason: string): Promise<void> {
   log('the edge drains', { reason })
   holds.releaseAll()
   await listener.drain(limitMs)
+  await Promise.race([accessLog.close(), sleep(logCloseLimitMs)])
   process.exit(0)
 }

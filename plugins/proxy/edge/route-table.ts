@@ -1,5 +1,6 @@
 import type { TableRoute } from '@rivetr/sdk'
-import { hostOf } from './host.ts'
+import { hostOf, parentOf } from './host.ts'
+import { isOdd, readingsOf } from './path-readings.ts'
 
 /** The routes of one table, found by host and path. Never edited: a new table replaces it. */
 export class RouteTable {
@@ -7,12 +8,15 @@ export class RouteTable {
   readonly #exact = new Map<string, TableRoute[]>()
   /** By what follows the star: `*.example.com` under `example.com`. */
   readonly #wildcard = new Map<string, TableRoute[]>()
+  /** A path decides somewhere. */
+  readonly #hasPrefixes: boolean
 
   constructor(routes: readonly TableRoute[]) {
     this.routes = routes
+    this.#hasPrefixes = routes.some(({ path }) => path !== '/')
     for (const route of routes) {
       const wildcard = route.host.startsWith('*.')
-      const name = wildcard ? route.host.slice(2).toLowerCase() : (hostOf(route.host) ?? route.host)
+      const name = wildcard ? route.host.slice(2).toLowerCase() : hostOf(route.host)
       const hosts = wildcard ? this.#wildcard : this.#exact
       const ofHost = hosts.get(name)
       if (ofHost === undefined) hosts.set(name, [route])
@@ -27,16 +31,34 @@ export class RouteTable {
   find(host: string, path: string): TableRoute | undefined {
     return longest(this.#exact.get(host), path) ?? longest(this.#wildcard.get(parentOf(host)), path)
   }
+
+  /**
+   * Whether an app could read the path so that it belongs to another route, or to none: `/shop/../admin`. Then what
+   * guards the other one (a password, an app of its own) would be passed by.
+   */
+  isAmbiguous(host: string, path: string, found: TableRoute): boolean {
+    if (!this.#hasPrefixes) return false
+    const query = path.indexOf('?')
+    const plain = query < 0 ? path : path.slice(0, query)
+    if (!isOdd(plain)) return false
+    const readings = readingsOf(plain)
+    if (readings === undefined) return true
+    return readings.some(({ path: text, read }) => {
+      const route =
+        longest(this.#exact.get(host), text, read) ?? longest(this.#wildcard.get(parentOf(host)), text, read)
+      return route !== found
+    })
+  }
 }
 
-/** The name after the first label; empty where there is no label before the dot. */
-function parentOf(host: string): string {
-  const dot = host.indexOf('.')
-  return dot > 0 ? host.slice(dot + 1) : ''
-}
-
-function longest(routes: readonly TableRoute[] | undefined, path: string): TableRoute | undefined {
-  return routes?.find((route) => takes(route.path, path))
+/** With `read`, prefixes are read in the same way as the path was. */
+function longest(
+  routes: readonly TableRoute[] | undefined,
+  path: string,
+  read?: (path: string) => string,
+): TableRoute | undefined {
+  if (read === undefined) return routes?.find((route) => takes(route.path, path))
+  return routes?.find((route) => takes(isOdd(route.path) ? read(route.path) : route.path, path))
 }
 
 /** `/api` takes `/api`, `/api/x` and `/api?x`, but not `/apix`. */

@@ -1,18 +1,26 @@
-import type { RouteTable as RouteTableData, TableRoute } from '@rivetr/sdk'
+import type { TableRoute } from '@rivetr/sdk'
+import type { TableContent } from '../launcher/protocol.ts'
 import { type Choice, choose } from './balancer.ts'
-import { Endpoint, type EndpointSettings, endpointKey } from './endpoint.ts'
+import { Certificates } from './certificates.ts'
+import { Challenges } from './challenges.ts'
+import type { ConnectionSettings } from './connection.ts'
+import { Endpoint, endpointKey } from './endpoint.ts'
 import { RouteTable } from './route-table.ts'
 
 /** The table in force with the endpoints that it names. */
 export class Table {
+  certificates = new Certificates()
+  challenges = new Challenges()
+  /** For hosts that no certificate covers. */
+  fallback: TableContent['fallback']
   #routes: RouteTable | undefined
   #choices = new Map<TableRoute, Choice[]>()
   #endpoints = new Map<string, Endpoint>()
   /** Left the table, but something is still on its way to them. */
   readonly #leaving = new Set<Endpoint>()
-  readonly #settings: EndpointSettings
+  readonly #settings: ConnectionSettings
 
-  constructor(settings: EndpointSettings) {
+  constructor(settings: ConnectionSettings) {
     this.#settings = settings
   }
 
@@ -22,7 +30,7 @@ export class Table {
   }
 
   /** Connections to endpoints that stay are kept; those to endpoints that left close once their requests have ended. */
-  replace(data: RouteTableData): void {
+  replace(data: TableContent): void {
     const before = this.#endpoints
     const endpoints = new Map<string, Endpoint>()
     const choices = new Map<TableRoute, Choice[]>()
@@ -39,17 +47,24 @@ export class Table {
       )
     }
     this.#routes = new RouteTable(data.routes)
+    this.certificates = new Certificates(data.certificates)
+    this.challenges = new Challenges(data.challenges)
+    this.fallback = data.fallback
     this.#choices = choices
     this.#endpoints = endpoints
     for (const [key, endpoint] of before) {
       if (endpoints.has(key)) continue
       this.#leaving.add(endpoint)
-      endpoint.retire()
+      endpoint.connections.retire()
     }
   }
 
   find(host: string, path: string): TableRoute | undefined {
     return this.#routes?.find(host, path)
+  }
+
+  isAmbiguous(host: string, path: string, found: TableRoute): boolean {
+    return this.#routes?.isAmbiguous(host, path, found) === true
   }
 
   /** The endpoint whose turn it is; undefined when no upstream of the route takes requests. */

@@ -1,10 +1,15 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls'
 import type { TableRoute } from '@rivetr/sdk'
 import { eventually } from '@rivetr/testing/suites/eventually'
 import { proxyConfig } from '../config.ts'
+import type { TableContent } from '../launcher/protocol.ts'
+import { AccessLog } from './access-log.ts'
 import { Holds } from './holds.ts'
 import { Listener } from './listener.ts'
+import { Requests } from './requests.ts'
+import { SecureListener } from './secure-listener.ts'
 import { Table } from './table.ts'
 
 /** For tests: an edge in this process, with one app that is bytes on a socket. */
@@ -12,36 +17,86 @@ export class TestEdge {
   readonly app: RawApp
   readonly table: Table
   readonly holds = new Holds()
+  readonly requests: Requests
   readonly listener: Listener
+  readonly secure: SecureListener
   port = 0
+  tlsPort = 0
 
-  private constructor(app: RawApp, config: Parameters<typeof proxyConfig.parse>[0] & object) {
+  readonly accessLog: AccessLog | undefined
+
+  private constructor(
+    app: RawApp,
+    config: Parameters<typeof proxyConfig.parse>[0] & object,
+    folder?: string,
+  ) {
     this.app = app
-    const settings = proxyConfig.parse(config)
+    const { httpsPort, ...rest } = proxyConfig.parse(config)
+    const settings = { ...rest, tlsPort: httpsPort === 'off' ? null : httpsPort }
     this.table = new Table(settings)
-    this.listener = new Listener(settings, this.table, this.holds)
+    this.accessLog = folder === undefined ? undefined : new AccessLog(settings, folder)
+    this.requests = new Requests(settings, this.table, this.holds, this.accessLog)
+    this.secure = new SecureListener(settings, this.table, this.requests)
+    this.listener = new Listener(settings, this.requests, this.secure)
   }
 
   static async start(
     reply: Reply,
     config: Parameters<typeof proxyConfig.parse>[0] & object = {},
+    /** Where it writes its access log. */
+    folder?: string,
   ): Promise<TestEdge> {
-    const edge = new TestEdge(await RawApp.listen(reply), config)
+    const edge = new TestEdge(await RawApp.listen(reply), config, folder)
     edge.route()
     edge.port = await edge.listener.listen({ host: '127.0.0.1', port: 0 })
+    edge.secure.useTicketSecret('secret of a test')
+    edge.tlsPort = await edge.secure.listen({ host: '127.0.0.1', port: 0 })
     return edge
   }
 
   /** Routes `app.example.test` to the app, with what a test wants otherwise. */
-  route(change: Partial<TableRoute> = {}): void {
+  route(change: Partial<TableRoute> = {}, more: Omit<TableContent, 'routes'> = {}): void {
     const upstreams = [{ replica: 'r1', address: '127.0.0.1', port: this.app.port, weight: 1 }]
     this.table.replace({
       routes: [{ app: { id: 'a', name: 'a' }, host: 'App.Example.test', path: '/', upstreams, ...change }],
+      ...more,
     })
+    this.secure.tableChanged()
+  }
+
+  /** A second app, at `next.example.test`: what happens to the first must not touch it. Whoever asks for it closes it. */
+  async addNext(reply: Reply, more: Omit<TableContent, 'routes'> = {}): Promise<RawApp> {
+    const next = await RawApp.listen(reply)
+    const route = (id: string, host: string, { port }: RawApp) => ({
+      app: { id, name: id },
+      host,
+      path: '/',
+      upstreams: [{ replica: id, address: '127.0.0.1', port, weight: 1 }],
+    })
+    this.table.replace({
+      routes: [route('a', 'app.example.test', this.app), route('n', 'next.example.test', next)],
+      ...more,
+    })
+    this.secure.tableChanged()
+    return next
   }
 
   client(): RawClient {
     return new RawClient(connect(this.port, '127.0.0.1'))
+  }
+
+  /** A connection to the HTTPS port, once its handshake is over; rejects when that fails. */
+  async secureClient(options: ConnectionOptions = {}, first = ''): Promise<SecureClient> {
+    const below = connect(this.tlsPort, '127.0.0.1')
+    if (first !== '') below.write(first)
+    const socket = connectTls({
+      socket: below,
+      servername: 'app.example.test',
+      rejectUnauthorized: false,
+      ...options,
+    })
+    await once(socket, 'secureConnect')
+    return new SecureClient(socket, below)
   }
 
   /** Sends the bytes, and resolves with all that came when the edge closed or `until` fits. */
@@ -58,6 +113,7 @@ export class TestEdge {
 
   async close(): Promise<void> {
     await this.app.close()
+    this.holds.releaseAll() // as an edge that drains does
     await this.listener.drain(10)
   }
 }
@@ -69,6 +125,7 @@ export type Reply = (received: string, socket: Socket) => void
 export class RawApp {
   /** What came, per connection. */
   readonly connections: { text: string; readonly socket: Socket }[] = []
+  port = 0
   readonly #server: Server
 
   private constructor(reply: Reply) {
@@ -85,18 +142,25 @@ export class RawApp {
 
   static async listen(reply: Reply): Promise<RawApp> {
     const app = new RawApp(reply)
-    app.#server.listen(0, '127.0.0.1')
-    await once(app.#server, 'listening')
+    await app.open()
     return app
   }
 
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
+  /** Also again, after `close`, at the same port. */
+  async open(): Promise<void> {
+    this.#server.listen(this.port, '127.0.0.1')
+    await once(this.#server, 'listening')
+    this.port = (this.#server.address() as AddressInfo).port
   }
 
   /** Everything that came, over all connections. */
   get text(): string {
     return this.connections.map(({ text }) => text).join('')
+  }
+
+  /** Ends the connections that there are, and what came on them. */
+  forget(): void {
+    for (const { socket } of this.connections.splice(0)) socket.destroy()
   }
 
   async close(): Promise<void> {
@@ -130,12 +194,26 @@ export class RawClient {
     return eventually(
       `bytes like ${pattern}, of ${JSON.stringify(this.text)}`,
       () => (pattern.test(this.text) || this.closed ? true : undefined),
-      5_000,
+      30_000,
     )
   }
 
   ended(): Promise<unknown> {
-    return eventually('the end of the connection', () => (this.closed ? true : undefined), 5_000)
+    return eventually('the end of the connection', () => (this.closed ? true : undefined), 30_000)
+  }
+}
+
+export class SecureClient extends RawClient {
+  declare readonly socket: TLSSocket
+  readonly #below: Socket
+
+  constructor(socket: TLSSocket, below: Socket) {
+    super(socket)
+    this.#below = below
+  }
+
+  reset(): void {
+    this.#below.resetAndDestroy()
   }
 }
 

@@ -1,7 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { log } from './log.ts'
-import { type Answer, type EdgeCommand, type EdgeSettings, type Loaded, listenFd } from './protocol.ts'
+import {
+  type Answer,
+  type EdgeCommand,
+  type EdgeSettings,
+  type LauncherSettings,
+  type Loaded,
+  listenFds,
+} from './protocol.ts'
 
 /** An edge that owes an answer for so long hangs, and is replaced. */
 const silenceLimitMs = 2_000
@@ -29,11 +36,12 @@ export class EdgeProcess {
   readonly #questions = new Map<number, Question>()
   #nextId = 1
 
-  constructor(settings: EdgeSettings, folder: string) {
-    this.#child = spawn(process.execPath, [edgeFile, JSON.stringify(settings)], {
+  constructor(settings: LauncherSettings, folder: string) {
+    const forEdge: EdgeSettings = { ...settings.edge, tlsPort: settings.tlsPort }
+    this.#child = spawn(process.execPath, [edgeFile, JSON.stringify(forEdge)], {
       cwd: folder,
       env: process.env,
-      stdio: ['ignore', 'inherit', 'inherit', listenFd, 'ipc'],
+      stdio: ['ignore', 'inherit', 'inherit', ...listenFds(settings), 'ipc'],
     })
     const start = Promise.withResolvers<void>()
     this.loaded = start.promise

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeProcess } from './edge-process.ts'
 import { log } from './log.ts'
-import type { EdgeCommand, EdgeSettings, Hold, TableText } from './protocol.ts'
+import type { EdgeCommand, EdgeTaps, Hold, LauncherSettings, TableText } from './protocol.ts'
 
 /** An edge that lived for less than this failed at once; the next one starts after a pause that doubles. */
 const shortLifeMs = 5_000
@@ -12,6 +12,10 @@ const longestPauseMs = 5_000
 export interface InForce {
   table(): TableText | undefined
   holds(): readonly Hold[]
+  ticketSecret(): string
+  taps(): readonly EdgeTaps[]
+  /** An edge ended that nobody had told to. */
+  crashed(): void
 }
 
 /** A place for one edge: as long as it is open, an edge runs in it. */
@@ -22,11 +26,11 @@ export class EdgeSlot {
   #serving = Promise.withResolvers<void>()
   #serves = false
   #closed = false
-  readonly #settings: EdgeSettings
+  readonly #settings: LauncherSettings
   readonly #folder: string
   readonly #inForce: InForce
 
-  constructor(settings: EdgeSettings, folder: string, inForce: InForce) {
+  constructor(settings: LauncherSettings, folder: string, inForce: InForce) {
     this.#settings = settings
     this.#folder = folder
     this.#inForce = inForce
@@ -59,7 +63,7 @@ export class EdgeSlot {
     await this.#serve(next)
     const before = this.#current
     this.#current = next
-    void before.drain(this.#settings.drainMs)
+    void before.drain(this.#settings.edge.drainMs)
   }
 
   async close(drainMs: number): Promise<void> {
@@ -73,6 +77,7 @@ export class EdgeSlot {
       const edge = this.#current
       await edge.exited
       if (edge !== this.#current) continue // it was replaced
+      if (!this.#closed) this.#inForce.crashed()
       if (this.#serves) this.#serving = Promise.withResolvers()
       this.#serves = false
       const livedMs = performance.now() - edge.startedAtMs
@@ -100,7 +105,9 @@ export class EdgeSlot {
     try {
       await edge.loaded
       // Commands that come from now on follow this one on the same channel, so nothing between is lost.
-      await edge.ask({ do: 'serve', table: this.#inForce.table(), holds: this.#inForce.holds() })
+      const inForce = this.#inForce
+      const [table, holds, taps] = [inForce.table(), inForce.holds(), inForce.taps()]
+      await edge.ask({ do: 'serve', table, holds, taps, ticketSecret: inForce.ticketSecret() })
       log('an edge serves', { edge: edge.pid, afterMs: Math.round(performance.now() - edge.startedAtMs) })
       this.#serves = true
       this.#serving.resolve()

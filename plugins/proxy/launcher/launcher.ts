@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { closeSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeSlot } from './edge-slot.ts'
@@ -11,14 +12,17 @@ import {
   type Hold,
   type LauncherCommand,
   type LauncherSettings,
-  listenFd,
+  listenFds,
   protocol,
   type TableText,
 } from './protocol.ts'
 import { edgeFolder, newestSnapshot } from './snapshot.ts'
+import { TapsInForce } from './taps.ts'
 
 /** How long a command waits for a first edge when none lives. */
 const noEdgeLimitMs = 5_000
+/** After so long, nobody who gets hold of a secret can read the sessions of before any more (RFC 9325 §3.4). */
+const ticketSecretLifeMs = 12 * 3_600_000
 /** How long commands wait for orphans to go: they serve an older table. Those that still drain then have a stream open. */
 const orphanLimitMs = 3_000
 
@@ -27,6 +31,8 @@ export class Launcher {
   #table: TableText | undefined
   /** Held apps, and when each is let go by itself. */
   readonly #heldUntilMs = new Map<string, number>()
+  readonly #taps: TapsInForce
+  #ticketSecret = newTicketSecret()
   readonly #slots: EdgeSlot[]
   /** Resolves when no edge of a launcher that was killed takes requests any more. */
   readonly #alone: Promise<void>
@@ -35,10 +41,19 @@ export class Launcher {
   constructor(settings: LauncherSettings) {
     this.#settings = settings
     this.#table = newestSnapshot(settings.folder)
-    const inForce = { table: () => this.#table, holds: () => this.#holds() }
+    this.#taps = new TapsInForce(settings.folder)
+    const inForce = {
+      table: () => this.#table,
+      holds: () => this.#holds(),
+      taps: () => this.#taps.list,
+      ticketSecret: () => this.#ticketSecret,
+      crashed: () => this.#crashed(),
+    }
+    if (settings.tlsPort !== null)
+      setInterval(() => void this.#changeTicketSecret(), ticketSecretLifeMs).unref()
     this.#slots = Array.from(
       { length: settings.edges },
-      (_, slot) => new EdgeSlot(settings.edge, edgeFolder(settings.folder, slot), inForce),
+      (_, slot) => new EdgeSlot(settings, edgeFolder(settings.folder, slot), inForce),
     )
     this.#alone = this.#serving().then(() =>
       endOrphans(settings.folder, settings.edge.drainMs, orphanLimitMs),
@@ -59,6 +74,9 @@ export class Launcher {
       case 'release':
         this.#heldUntilMs.delete(command.app)
         return void (await this.#tellAll(command))
+      case 'taps':
+        if (this.#taps.replace(command.taps)) await this.#tellTaps()
+        return
       case 'stats':
         return this.#stats()
       case 'supersede':
@@ -73,9 +91,9 @@ export class Launcher {
     for (const slot of this.#slots) await slot.replace()
   }
 
-  /** Frees the port and drains all edges at once; resolves when they are gone. */
+  /** Frees the ports and drains all edges at once; resolves when they are gone. */
   async close(): Promise<void> {
-    closeSync(listenFd)
+    for (const fd of listenFds(this.#settings)) closeSync(fd)
     const { folder, edge } = this.#settings
     await Promise.all([
       endOrphans(folder, edge.drainMs, edge.drainMs),
@@ -102,6 +120,15 @@ export class Launcher {
     await this.#tellAll({ do: 'apply', table })
   }
 
+  #crashed(): void {
+    if (this.#taps.crashed())
+      this.#tellTaps().catch((error) => log('edges still have the taps', { error: String(error) }))
+  }
+
+  async #tellTaps(): Promise<void> {
+    await this.#tellAll({ do: 'taps', taps: this.#taps.list })
+  }
+
   async #stats(): Promise<{ edges: number; epoch: number; generation: number } & Omit<EdgeStats, 'serves'>> {
     const told = (await this.#tellAll({ do: 'stats' })) as EdgeStats[]
     const inFlight: Record<string, number> = {}
@@ -116,6 +143,7 @@ export class Launcher {
       generation: this.#table?.generation ?? 0,
       inFlight,
       requests,
+      taps: this.#taps.stats(told.map(({ taps }) => taps)),
     }
   }
 
@@ -152,18 +180,28 @@ export class Launcher {
     return holds
   }
 
-  /** The successor inherits the listening socket itself: there is no moment at which nobody listens. */
+  /** An edge that does not hear of it is one that dies; its successor begins with what is in force. */
+  async #changeTicketSecret(): Promise<void> {
+    this.#ticketSecret = newTicketSecret()
+    await this.#tellAll({ do: 'ticketSecret', secret: this.#ticketSecret }).catch(() => undefined)
+  }
+
+  /** The successor inherits the listening sockets themselves: there is no moment at which nobody listens. */
   #supersede([program, ...args]: readonly [string, ...string[]]): void {
     const child = spawn(program, args, {
       cwd: this.#settings.folder,
       env: process.env,
       detached: true,
-      stdio: ['ignore', 'inherit', 'inherit', listenFd],
+      stdio: ['ignore', 'inherit', 'inherit', ...listenFds(this.#settings)],
     })
     child.on('error', (error) => log('the successor cannot be started', { program, error: error.message }))
     child.unref()
     log('superseded', { successor: child.pid })
   }
+}
+
+function newTicketSecret(): string {
+  return randomBytes(32).toString('base64')
 }
 
 function isOlder(a: TableText, b: TableText): boolean {

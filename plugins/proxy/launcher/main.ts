@@ -1,6 +1,6 @@
 /**
- * The launcher: holds the listening socket (file descriptor 3, inherited) and keeps edges running that share it.
- * It never accepts a connection and never closes the socket, so connections queue in the system while no edge lives.
+ * The launcher: holds the listening sockets (file descriptors 3 and 4, inherited) and keeps edges running that share
+ * them. It never accepts a connection and never closes a socket, so connections queue in the system while no edge lives.
  */
 import { statSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
@@ -23,7 +23,10 @@ let stopping: Promise<void> | undefined
 const control = listenForControl(
   settings.socket,
   async (command, from) => {
-    if (command.do === 'stop') return void setImmediate(() => void stop())
+    if (command.do === 'stop') {
+      control.close() // before the answer: whoever asked may look for the next one at once
+      return void setImmediate(() => void stop())
+    }
     if (command.do === 'supersede') {
       endKeeper()
       control.close() // frees the path for the successor
@@ -41,7 +44,8 @@ process.on(
   'SIGHUP',
   () => void launcher.replace().catch((error) => log('an edge was not replaced', { error: String(error) })),
 )
-log('the launcher runs', { edges: settings.edges, address: settings.address, port: settings.port })
+const { edges, address, port, tlsPort } = settings
+log('the launcher runs', { edges, address, port, tlsPort })
 // With its code in the cache, the next launcher starts without the compiler that strips types: 17 MiB less.
 flushCompileCache()
 void endWithFolder()
@@ -56,7 +60,7 @@ async function stop(): Promise<void> {
   process.exit(0)
 }
 
-/** Its copy of the socket would keep the port, and a launcher that is killed from now on shall not come back. */
+/** Its copies of the sockets would keep the ports, and a launcher that is killed from now on shall not come back. */
 function endKeeper(): void {
   if (String(process.ppid) === process.env.KEEPER_PID) process.kill(process.ppid, 'SIGKILL')
 }

@@ -1,16 +1,27 @@
 /**
- * What control half, launcher and edges say to each other. Types and constants only: the launcher loads next to
+ * What control half, launcher and edges say to each other. Types and numbers only: the launcher loads next to
  * nothing, and all three may be of different releases of Rivetr for a moment.
  */
+import type { EdgeTapStats, RouteTable } from '@rivetr/sdk'
+import type { EdgeConfig } from '@rivetr/sdk/edge'
 
 /**
  * Changes whenever a message changes its meaning. A launcher of another protocol is asked to stop, and nothing else:
  * `hello` and `stop` stay as they are for ever.
  */
-export const protocol = 1
+export const protocol = 2
 
-/** The listening socket, in the launcher and in every edge (systemd's first socket has the same number). */
+/**
+ * The listening sockets, in the keeper, the launcher and every edge, by the numbers that systemd gives to the first two
+ * of a unit (sd_listen_fds(3)). Without HTTPS there is only the first, and the second number means nothing.
+ */
 export const listenFd = 3
+export const tlsListenFd = 4
+
+/** The listening sockets there are, in the order of their numbers from 3 on. */
+export function listenFds({ tlsPort }: Pick<LauncherSettings, 'tlsPort'>): number[] {
+  return tlsPort === null ? [listenFd] : [listenFd, tlsListenFd]
+}
 
 export interface LauncherSettings {
   /** Release of the plugin: after an upgrade the launcher and its edges are superseded. */
@@ -22,11 +33,16 @@ export interface LauncherSettings {
   /** As configured. */
   readonly address: string
   readonly port: number
+  /** Null: no HTTPS. */
+  readonly tlsPort: number | null
   readonly edges: number
-  readonly edge: EdgeSettings
+  readonly edge: Omit<EdgeSettings, 'tlsPort'>
 }
 
 export interface EdgeSettings {
+  /** Where the edges serve HTTPS; null: nowhere. */
+  readonly tlsPort: number | null
+  readonly handshakeTimeoutMs: number
   readonly headersTimeoutMs: number
   readonly keepAliveTimeoutMs: number
   readonly uploadIdleTimeoutMs: number
@@ -36,6 +52,30 @@ export interface EdgeSettings {
   readonly drainMs: number
   /** Addresses or CIDR ranges whose forwarding fields are believed. */
   readonly trustedProxies: readonly string[]
+  /** Every connection begins with a PROXY header of one of them. */
+  readonly proxyProtocol: boolean
+  /** `errors`: what ended badly, and answers of 500 and above. */
+  readonly accessLog: 'off' | 'errors' | 'all'
+  /** A file of this size is put aside. */
+  readonly accessLogFileBytes: number
+  /** How many files are kept besides the one that is written. */
+  readonly accessLogFiles: number
+}
+
+/** The taps of one plugin in the edges. */
+export interface EdgeTaps {
+  readonly plugin: string
+  /** Path of the module. */
+  readonly file: string
+  /** Another one when the code is another. */
+  readonly revision: string
+  readonly config: EdgeConfig
+}
+
+/** What the text of a table says. */
+export interface TableContent extends RouteTable {
+  /** A certificate that nobody trusts, and its key, PEM: for hosts that no other one covers. */
+  readonly fallback?: { readonly chain: string; readonly key: string } | undefined
 }
 
 /** A table as it travels and rests: its JSON text, so that the launcher need not read it. */
@@ -53,16 +93,27 @@ export interface Hold {
 export interface EdgeStats {
   readonly inFlight: Readonly<Record<string, number>>
   readonly requests: number
+  readonly taps: readonly EdgeTapStats[]
   /** False while it drains. */
   readonly serves: boolean
 }
 
 /** What the launcher asks of an edge. `serve` comes first, once; only then the edge accepts connections. */
 export type EdgeCommand =
-  | { readonly do: 'serve'; readonly table: TableText | undefined; readonly holds: readonly Hold[] }
+  | {
+      readonly do: 'serve'
+      readonly table: TableText | undefined
+      readonly holds: readonly Hold[]
+      readonly taps: readonly EdgeTaps[]
+      readonly ticketSecret: string
+    }
+  /** These taps in place of those that it has. */
+  | { readonly do: 'taps'; readonly taps: readonly EdgeTaps[] }
   | { readonly do: 'apply'; readonly table: TableText }
   | ({ readonly do: 'hold' } & Hold)
   | { readonly do: 'release'; readonly app: string }
+  /** From it follow the keys of TLS sessions that clients keep: the same on every edge, and never on a disk. */
+  | { readonly do: 'ticketSecret'; readonly secret: string }
   | { readonly do: 'stats' }
   | { readonly do: 'ping' }
   | { readonly do: 'drain'; readonly limitMs: number }
@@ -74,8 +125,9 @@ export type LauncherCommand =
   | { readonly do: 'apply'; readonly table: TableText }
   | ({ readonly do: 'hold' } & Hold)
   | { readonly do: 'release'; readonly app: string }
+  | { readonly do: 'taps'; readonly taps: readonly EdgeTaps[] }
   | { readonly do: 'stats' }
-  /** Hand the listening socket to a new launcher. The old one drains once the connection that asked closes. */
+  /** Hand the listening sockets to a new launcher. The old one drains once the connection that asked closes. */
   | { readonly do: 'supersede'; readonly argv: readonly [string, ...string[]] }
   /** Start the edges anew, one by one, each before the one in its place drains. */
   | { readonly do: 'replace' }

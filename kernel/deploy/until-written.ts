@@ -1,0 +1,25 @@
+import { errorFields } from '../host/logger.ts'
+import type { DeployParts } from './parts.ts'
+
+/** How long it takes until rows that could not be written are tried again. */
+const retryMs = 2_000
+
+/**
+ * Writes what there is no way back from as soon as it can be: a disk that is full now, or a database that somebody holds,
+ * may be free in a moment.
+ */
+export async function untilWritten<T>(
+  { clock, log }: Pick<DeployParts, 'clock' | 'log'>,
+  what: string,
+  stopping: AbortSignal,
+  write: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await write()
+    } catch (error) {
+      log.error(`${what} could not be written; trying again`, errorFields(error))
+      await clock.sleep(retryMs, stopping)
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import type { LogOptions } from '@rivetr/sdk'
+import type { Container } from './containers.ts'
+import type { Engine } from './engine.ts'
+import { logFrames } from './log-frames.ts'
+import { type PrintedLine, printedLines } from './log-lines.ts'
+
+/** What a container prints; ends quietly when the signal aborts. */
+export async function* printed(
+  engine: Engine,
+  { Id, Config }: Container,
+  options: LogOptions,
+): AsyncGenerator<PrintedLine> {
+  const { follow = false, signal, tail } = options
+  const query = { stdout: 1, stderr: 1, timestamps: 1, follow: follow ? 1 : 0, tail: tail ?? 'all' }
+  try {
+    const stream = await engine.stream({
+      method: 'GET',
+      path: `/containers/${Id}/logs`,
+      query,
+      signal,
+    })
+    yield* printedLines(logFrames(stream, Config.Tty ? 'raw' : 'frames'), { timestamps: true })
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+}

@@ -1,0 +1,28 @@
+import type { Commit, LineSink } from '@rivetr/sdk'
+import type { Address } from './address.ts'
+import type { SshAccess } from './ssh-connection.ts'
+
+/** Where a repository is, with all that its server asks for. */
+export interface Place extends Address {
+  readonly access?: SshAccess | undefined
+}
+
+/** One commit, and the folder for its files. */
+export interface Checkout {
+  readonly place: Place
+  readonly commit: string
+  /** Where the commit is looked for when the server hands out none by its id. */
+  readonly branch: string
+  /** An empty folder; afterwards it holds the files and nothing of git. */
+  readonly into: string
+  readonly onLine: LineSink
+  readonly signal: AbortSignal
+}
+
+/** Does the work of git. Errors: `source_failed` with the fault, and the reason of the signal. */
+export interface GitEngine {
+  /** Branches and tags by their whole names, with the ids they point to; a peeled tag stands under `<name>^{}`. */
+  refs(place: Place, signal: AbortSignal): Promise<Map<string, string>>
+  /** `source_failed` with the fault `commit` when the commit is not there. */
+  checkout(request: Checkout): Promise<Commit>
+}

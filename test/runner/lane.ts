@@ -1,0 +1,85 @@
+import { chmod, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MissingPart } from '../machine/missing-part.ts'
+import { runBatch } from './batch-process.ts'
+import { TestMachine } from './end-to-end.ts'
+import type { Report, ReportSection } from './report.ts'
+import type { Work } from './work.ts'
+
+const unitTimeoutMs = 30_000
+const endToEndTimeoutMs = 120_000
+
+interface LaneOptions {
+  /** Differs from that of every other lane of the run. */
+  readonly name: string
+  /** The run's; the lane's own is made below. */
+  readonly folder: string
+  readonly report: Report
+  readonly signal: AbortSignal
+}
+
+/**
+ * Does one piece of work after the other while other lanes do the same. For end-to-end tests it has a machine of its
+ * own (network and engine), which comes up when it takes the first of them.
+ */
+export class Lane {
+  readonly #options: LaneOptions
+  readonly #folder: string
+  #machine: TestMachine | undefined
+
+  constructor(options: LaneOptions) {
+    this.#options = options
+    this.#folder = join(options.folder, options.name)
+  }
+
+  /** Takes from the front of what all lanes have left. Rejects when its machine does not come up or go away. */
+  async run(left: Work[]): Promise<void> {
+    await mkdir(this.#folder)
+    await chmod(this.#folder, 0o711) // replicas of native run as users of their own, below it
+    try {
+      for (let work = left.shift(); work !== undefined; work = left.shift()) {
+        if (this.#options.signal.aborted) return
+        const section = this.#options.report.section()
+        await this.#do(work, section).finally(() => section.end())
+      }
+    } finally {
+      await this.#machine?.[Symbol.asyncDispose]()
+    }
+  }
+
+  async #do({ kind, files }: Work, section: ReportSection): Promise<void> {
+    if (kind === 'unit') return this.#runFiles(files, section)
+    try {
+      this.#machine ??= await TestMachine.start(this.#folder, this.#options.name, (line) =>
+        this.#options.report.note(line),
+      )
+    } catch (error) {
+      if (!(error instanceof MissingPart)) throw error
+      const why = { outcome: 'skipped', durationMs: 0, detail: error.message } as const
+      for (const file of files) section.add({ file, title: 'the whole file', ...why })
+      return
+    }
+    await this.#runFiles(files, section, this.#machine)
+    const strays = await this.#machine.endStrays()
+    if (strays.length === 0 || this.#options.signal.aborted) return
+    const left = { outcome: 'failed', durationMs: 0, detail: strays.join('\n') } as const
+    section.add({ file: String(files[0]), title: 'leaves nothing running', ...left })
+  }
+
+  async #runFiles(files: readonly string[], section: ReportSection, machine?: TestMachine): Promise<void> {
+    const output = await runBatch({
+      files,
+      timeoutMs: machine === undefined ? unitTimeoutMs : endToEndTimeoutMs,
+      env: {
+        TMPDIR: this.#folder,
+        // Hundreds of processes load the same code: its types are stripped once in a run.
+        NODE_COMPILE_CACHE: join(this.#options.folder, 'compile-cache'),
+        ...(machine === undefined ? {} : { RIVETR_TEST_FOLDER: this.#folder, ...machine.env }),
+      },
+      ...(machine === undefined ? {} : { prefix: machine.prefix }),
+      signal: this.#options.signal,
+      onResult: (result) => section.add(result),
+    })
+    if (section.failed) this.#options.report.keepOutput(output)
+  }
+}
