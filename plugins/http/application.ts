@@ -3,6 +3,7 @@ import { inspect } from 'node:util'
 import { type Logger, RivetrError } from '@rivetr/sdk'
 import Koa, { type Context, type Next } from 'koa'
 import { errorAnswer } from './error-answer.ts'
+import { answerWhileReceiving, isStillSending } from './lingering.ts'
 import type { RestRouter } from './rest-router.ts'
 
 /** By which a request came in: who may reach the socket's file is the owner of the machine. */
@@ -65,14 +66,14 @@ async function guarded(ctx: Context, next: Next, log: Logger): Promise<void> {
       log.error('a request failed', { requestId, method: ctx.method, path: ctx.path, error: inspect(error) })
     ctx.set(headersOf(status, body.error.details))
     ctx.status = status
-    ctx.body = body
+    if (isStillSending(ctx)) answerWhileReceiving(ctx, JSON.stringify(body))
+    else ctx.body = body
   }
   log.debug('request', { requestId, method: ctx.method, path: ctx.path, status: ctx.status })
 }
 
 function headersOf(status: number, details: Record<string, unknown> = {}): Record<string, string> {
   if (status === 401) return { 'www-authenticate': 'Bearer' } // RFC 9110, 11.6.1
-  if (status === 413) return { connection: 'close' } // the rest of the body is not read
   if (status === 429 && details.retryAfterSeconds) return { 'retry-after': String(details.retryAfterSeconds) }
   return {}
 }

@@ -63,7 +63,8 @@ async function* streamOf(ctx: Context, limitBytes: number | undefined): AsyncGen
   if (size > limitBytes) throw tooLarge(limitBytes)
   size = 0
   try {
-    for await (const chunk of ctx.req) {
+    // Not destroyed when it is given up: its connection still has to take the answer.
+    for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
       size += chunk.length
       if (size > limitBytes) throw tooLarge(limitBytes)
       yield chunk

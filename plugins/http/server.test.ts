@@ -295,6 +295,47 @@ test('a body that is a stream arrives as it comes, and ends where it passes the 
   assert.deepEqual(seen, [], 'of the last not a byte was read')
 })
 
+test('who is refused while it still sends gets its answer, not a reset', async () => {
+  const stage = await open([
+    post('/api/things'),
+    defineRoute({
+      method: 'POST',
+      path: '/api/archives',
+      summary: 'Streamed',
+      access: 'public',
+      bodyStream: { limitBytes: 10 },
+      returns: z.object({}),
+      async handler({ bodyStream }) {
+        for await (const _ of bodyStream);
+        return {}
+      },
+    }),
+  ])
+  const length = 30_000_000
+  const statusOf = async (path: string, framing: string) => {
+    const socket = connect(stage.port, '127.0.0.1')
+    socket.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${framing}\r\n\r\n`)
+    // Looks for an answer only when it has sent all, as many clients do.
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject)
+      socket.write(Buffer.alloc(length, ' '), () => resolve())
+    })
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    socket.destroy()
+    return Number(/^HTTP\/1\.1 (\d+)/.exec(answer.toString())?.[1])
+  }
+  const counted = `Content-Length: ${length}\r\n\r\n`
+  const oneChunk = `Transfer-Encoding: chunked\r\n\r\n${length.toString(16)}\r\n`
+  for (const [path, status] of [
+    ['/api/archives', 413],
+    ['/api/things', 401],
+    ['/api/nowhere', 404],
+  ] as const) {
+    assert.equal(await statusOf(path, counted), status, path)
+    assert.equal(await statusOf(path, oneChunk), status, path)
+  }
+})
+
 test('another site cannot make a browser change anything', async () => {
   const stage = await open([post('/api/things')])
   const send = async (headers: Record<string, string>) => {
