@@ -4,7 +4,7 @@ import { MissingPart } from '../machine/missing-part.ts'
 import { runBatch } from './batch-process.ts'
 import { TestMachine } from './end-to-end.ts'
 import type { Report, ReportSection } from './report.ts'
-import type { Work } from './work.ts'
+import type { Work, WorkQueue } from './work.ts'
 
 const unitTimeoutMs = 30_000
 const endToEndTimeoutMs = 120_000
@@ -32,19 +32,20 @@ export class Lane {
     this.#folder = join(options.folder, options.name)
   }
 
-  /** Takes from the front of what all lanes have left. Rejects when its machine does not come up or go away. */
-  async run(left: Work[]): Promise<void> {
+  /** Does what is left, until there is none for it. Rejects when its machine does not come up or go away. */
+  async run(queue: WorkQueue): Promise<void> {
     await mkdir(this.#folder)
     await chmod(this.#folder, 0o711) // replicas of native run as users of their own, below it
     try {
-      for (let work = left.shift(); work !== undefined; work = left.shift()) {
-        if (this.#options.signal.aborted) return
-        const section = this.#options.report.section()
-        await this.#do(work, section).finally(() => section.end())
-      }
+      while (!this.#options.signal.aborted && (await queue.next((work) => this.#report(work))));
     } finally {
       await this.#machine?.[Symbol.asyncDispose]()
     }
+  }
+
+  async #report(work: Work): Promise<void> {
+    const section = this.#options.report.section()
+    await this.#do(work, section).finally(() => section.end())
   }
 
   async #do({ kind, files }: Work, section: ReportSection): Promise<void> {

@@ -7,16 +7,16 @@ import { inspect, parseArgs } from 'node:util'
 import { Lane } from './lane.ts'
 import { Report } from './report.ts'
 import { endToEndTestFiles, unitTestFiles } from './test-files.ts'
-import { workOf } from './work.ts'
+import { WorkQueue, workOf } from './work.ts'
 
-/** With more of them than cores, tests would wait for each other; more than four would mostly start engines. */
-const mostLanes = 4
+/** Half of their time tests wait, so one more than cores; more than four would mostly start engines. */
+const lanes = Math.min(availableParallelism() + 1, 4)
 
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     files: { type: 'string', default: '' },
-    lanes: { type: 'string', default: String(Math.min(availableParallelism(), mostLanes)) },
+    lanes: { type: 'string', default: String(lanes) },
     json: { type: 'boolean', default: false },
   },
 })
@@ -56,11 +56,12 @@ async function runAll(): Promise<void> {
   for (const part of idle) fail(part, 'names a test', 'No test file has it in its path.')
   if (idle.length > 0) return
 
+  const queue = new WorkQueue(work)
   const names = Array.from({ length: Math.min(Number(options.lanes), work.length) }, (_, at) => `${at + 1}`)
   await Promise.all(
     names.map((name) =>
       new Lane({ name, folder, report, signal: interrupted.signal })
-        .run(work)
+        .run(queue)
         .catch((error) => fail('the machine', `of lane ${name} comes up and goes away`, inspect(error))),
     ),
   )

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
 import { endToEndTestFiles, repositoryRoot } from './test-files.ts'
-import { longest, workOf } from './work.ts'
+import { longest, onPodman, type Work, WorkQueue, workOf } from './work.ts'
 
 test('the work of a run is all unit tests at once, then each end-to-end file, the longest first', () => {
   const [slow = '', slower = ''] = longest
@@ -28,4 +28,36 @@ test('no end-to-end file is left out or taken twice, and those that are said to 
     files,
   )
   for (const file of longest) assert.ok(existsSync(join(repositoryRoot, file)), file)
+})
+
+test('files on Podman take turns, whatever lane they are in, and none is left', async () => {
+  const queue = new WorkQueue(workOf([], ['x', ...onPodman, 'y']))
+  const done: string[] = []
+  let atOnce = 0
+  const file = async ({ files: [name = ''] }: Work) => {
+    const isOnPodman = onPodman.includes(name)
+    atOnce += isOnPodman ? 1 : 0
+    assert.ok(atOnce <= 1, name)
+    await new Promise(setImmediate)
+    atOnce -= isOnPodman ? 1 : 0
+    done.push(name)
+  }
+  const lane = async () => {
+    while (await queue.next(file));
+  }
+  await Promise.all([lane(), lane(), lane()])
+  assert.deepEqual(done.sort(), ['x', 'y', ...onPodman].sort())
+})
+
+test('a piece that fails lets others have Podman', async () => {
+  const [first = '', second = ''] = onPodman
+  const queue = new WorkQueue(workOf([], [first, second]))
+  await assert.rejects(queue.next(() => Promise.reject(new Error('no machine'))))
+  assert.equal(await queue.next(async () => {}), true)
+})
+
+test('every file that speaks of Podman is known to be on it', () => {
+  const files = endToEndTestFiles()
+  const speaks = files.filter((file) => /podman/i.test(readFileSync(join(repositoryRoot, file), 'utf8')))
+  assert.deepEqual(speaks, [...onPodman].sort())
 })

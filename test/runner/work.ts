@@ -4,10 +4,7 @@ export interface Work {
   readonly files: readonly string[]
 }
 
-/**
- * The files that take longest, on two cores: the first of them minutes. Those that bring up a Podman are far apart: all
- * Podmans of a machine share one server of names.
- */
+/** The files that take longest, on two cores: the first of them minutes. */
 export const longest = [
   'chaos',
   'long-log',
@@ -19,9 +16,13 @@ export const longest = [
   'acme-faults',
   'runtime-docker',
   'runtime-podman',
+  'podman',
   'engine-restart',
   'demo',
 ].map((name) => `test/e2e/${name}.test.ts`)
+
+/** All Podmans of a machine share one server of names, and so take turns. */
+export const onPodman = ['podman', 'push-to-live', 'runtime-podman'].map((name) => `test/e2e/${name}.test.ts`)
 
 /**
  * In the order in which lanes take it: the longest first, so that at the end no lane waits long for the others. The
@@ -34,4 +35,39 @@ export function workOf(unit: readonly string[], endToEnd: readonly string[]): Wo
     ...(unit.length === 0 ? [] : [{ kind: 'unit', files: unit } as const]),
     ...[...first, ...others].map((file) => ({ kind: 'end-to-end', files: [file] }) as const),
   ]
+}
+
+/** What is left of a run, for lanes that do it side by side. */
+export class WorkQueue {
+  readonly #left: Work[]
+  #podmanIsTaken = false
+
+  constructor(work: readonly Work[]) {
+    this.#left = [...work]
+  }
+
+  /**
+   * Runs `task` with the first piece that may run beside those under way; returns false when there is none. Then there may
+   * be some left on Podman: the lane that is at such a piece takes them after it.
+   */
+  async next(task: (work: Work) => Promise<void>): Promise<boolean> {
+    const at = this.#left.findIndex((work) => !(this.#podmanIsTaken && isOnPodman(work)))
+    const [work] = at < 0 ? [] : this.#left.splice(at, 1)
+    if (work === undefined) return false
+    if (!isOnPodman(work)) {
+      await task(work)
+      return true
+    }
+    this.#podmanIsTaken = true
+    try {
+      await task(work)
+    } finally {
+      this.#podmanIsTaken = false
+    }
+    return true
+  }
+}
+
+function isOnPodman({ files }: Work): boolean {
+  return files.some((file) => onPodman.includes(file))
 }
