@@ -10,6 +10,8 @@ export interface Dialect {
   readonly preference: number
   /** Whether the step of a build ends when nobody listens to the build any more. */
   readonly endsBuilds: boolean
+  /** Whether the last so many lines come whole, when they are asked for. */
+  readonly tailsWholeLines: boolean
   /** Whether this machine reaches the addresses of the network, so that no port need be published. */
   reachesBridge(engine: Engine, network: EngineNetwork): Promise<boolean>
 }
@@ -18,6 +20,7 @@ export const docker: Dialect = {
   capabilities: ['exec', 'terminal', 'stats', 'limits', 'oom', 'logs', 'watch', 'keep'],
   preference: 100,
   endsBuilds: true,
+  tailsWholeLines: true,
   /** Not so where the engine runs in a virtual machine or elsewhere. */
   async reachesBridge(_engine, network) {
     // Not /sys/class/net: that may show the interfaces of another network namespace.
@@ -27,13 +30,15 @@ export const docker: Dialect = {
 }
 
 /**
- * Podman 4: its API cannot change a restart policy, so Rivetr alone starts replicas again; and under cgroup v1 it does not
- * notice that the memory limit ended a container.
+ * Podman 4: its API cannot change a restart policy, so Rivetr alone starts replicas again; under cgroup v1 it does not
+ * notice that the memory limit ended a container; and of a line that was written in pieces, `tail` gives the last piece
+ * (4.3: `libpod/logs`, getTailLog).
  */
 export const podman: Dialect = {
   capabilities: ['exec', 'terminal', 'stats', 'limits', 'logs', 'watch'],
   preference: 90,
   endsBuilds: false,
+  tailsWholeLines: false,
   /** The bridge of a rootless Podman is in a network namespace of its own. One that runs as root makes it with the first container. */
   async reachesBridge(engine) {
     const { SecurityOptions } = await engine.call<{ SecurityOptions?: readonly string[] | null }>({

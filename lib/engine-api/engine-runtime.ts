@@ -94,7 +94,7 @@ export class EngineRuntime implements Runtime {
       const id = await this.create(spec, signal)
       await this.startContainer(spec, id, signal)
       // The log ends with the replica, and begins with its first line however late it is asked for.
-      for await (const line of printed(this.engine, await this.get(spec.id, signal), {
+      for await (const line of printed(this.engine, this.dialect, await this.get(spec.id, signal), {
         follow: true,
         signal,
       }))
@@ -150,7 +150,7 @@ export class EngineRuntime implements Runtime {
   async *logs(replica: string, options: LogOptions): AsyncIterable<LogLine> {
     const container = await this.get(replica, options.signal)
     let seq = 0
-    for await (const { at, stream, text } of printed(this.engine, container, options))
+    for await (const { at, stream, text } of printed(this.engine, this.dialect, container, options))
       yield { seq: ++seq, at: at ?? new Date().toISOString(), stream, text, from: replica }
   }
 

@@ -2,6 +2,7 @@
 //
 //   serve            the default: an HTTP server on HOST:PORT; without PORT it only waits
 //   print STREAM TEXT [TIMES]   prints TEXT (or TEXT 1, TEXT 2, ...) to stdout or stderr, and ends
+//   pieces PIECE...  prints "begin", then twice a line of these pieces, each written by itself, the last line without an end
 //   exit CODE        ends at once with this exit code
 //   wait             prints "waiting" and waits for ever
 //   terminal         prints "a terminal" or "no terminal", "size COLUMNSxROWS" now and whenever that changes, and "got LINE" for
@@ -19,6 +20,7 @@
 // SIGTERM: prints "asked to end" and ends with 0; with IGNORE_SIGTERM=1 it prints and goes on.
 import { createServer } from 'node:http'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const [verb = 'serve', ...args] = process.argv.slice(2)
 
@@ -29,6 +31,7 @@ process.on('SIGTERM', () => {
 })
 
 if (verb === 'print') print(args[0], args[1] ?? '', Number(args[2] ?? 0))
+else if (verb === 'pieces') await printPieces(args)
 else if (verb === 'exit') process.exit(Number(args[0] ?? 0))
 else if (verb === 'wait') wait()
 else if (verb === 'terminal') terminal()
@@ -38,6 +41,13 @@ else serve()
 function print(stream, text, times) {
   const lines = times === 0 ? [text] : Array.from({ length: times }, (_, index) => `${text} ${index + 1}`)
   process[stream === 'stderr' ? 'stderr' : 'stdout'].write(`${lines.join('\n')}\n`)
+}
+
+async function printPieces(pieces) {
+  for (const piece of ['begin\n', ...pieces, '\n', ...pieces]) {
+    await new Promise((resolve) => process.stdout.write(piece, resolve))
+    await sleep(50) // so that who reads them reads each by itself
+  }
 }
 
 function wait() {
