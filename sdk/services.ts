@@ -198,6 +198,8 @@ export interface Config {
   readonly appsDir: string
   readonly startedAt: string
   readonly safeMode: boolean
+  /** Addresses and networks that `Outgoing` (sdk/kit) may dial although they are not public. */
+  readonly outgoingAllow: readonly string[]
 }
 export const Config = token<Config>('config')
 

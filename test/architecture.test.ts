@@ -57,6 +57,8 @@ const forbidden: readonly (readonly [rule: string, file: string, text: string])[
   ['the kernel speaks no Docker', 'kernel/deploy/steps.ts', `import Docker from 'dockerode'`],
   ['the kernel has no router', 'kernel/host/boot.ts', `import Router from '@koa/router'`],
   ['a route never acts for the system', 'plugins/api/routes/apps.ts', `const who = systemPrincipal('x')`],
+  ['a plugin dials by the kit alone', 'plugins/git/lfs.ts', `const answer = await fetch(url)`],
+  ['nor over TLS', 'lib/engine-api/client.ts', `import { request } from 'node:https'`],
   ['nor in routes.ts', 'plugins/webhooks/routes.ts', `import { systemPrincipal } from '@rivetr/sdk'`],
 ]
 for (const [rule, file, text] of forbidden) {
@@ -74,6 +76,7 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
   ['plugins/git/source.test.ts', `import { fake } from '@rivetr/testing'`],
   ['plugins/runtime-docker/index.ts', `import { engine } from '@rivetr/engine-api'; import 'node:http'`],
   ['plugins/api/routes/apps.ts', `import { apps } from '../apps.ts'`],
+  ['plugins/git/source.ts', `await engine.fetch(place); this.#fetch(x); async function fetch() {}`],
   ['plugins/api/jobs.ts', `import { systemPrincipal } from '@rivetr/sdk'`],
   ['cli/commands/serve.ts', `import { boot } from '@rivetr/kernel'`],
   ['ui/src/app.ts', `import { client } from '@rivetr/sdk/client'; import type { App } from '@rivetr/sdk'`],

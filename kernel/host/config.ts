@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { messageOf, RivetrError, z } from '@rivetr/sdk'
+import { isNetwork } from '@rivetr/sdk/kit'
 import { parse as parseToml } from 'smol-toml'
 import { nearest } from './spelling.ts'
 
@@ -80,6 +81,12 @@ export const kernelConfig = z.strictObject({
     .max(100_000)
     .default(100)
     .describe('Deployments of an app that are remembered, with their logs'),
+  outgoingAllow: z
+    .array(z.string().refine(isNetwork, 'an address, or a network such as 10.0.0.0/8'))
+    .default([])
+    .describe(
+      'Addresses and networks that are not public (of this machine, of its network) and that may be dialled where people name them: git hosts, registries',
+    ),
   pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z

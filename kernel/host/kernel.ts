@@ -231,6 +231,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
       appsDir: appsDirOf(config, dataDir),
       startedAt: new Date(clock.now()).toISOString(),
       safeMode: options.safeMode ?? false,
+      outgoingAllow: config.outgoingAllow,
     }
     const shared: readonly (readonly [symbol, unknown])[] = [
       [Apps, parts.apps],

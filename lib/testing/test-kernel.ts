@@ -43,7 +43,10 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
   const kernel = await Kernel.start({
     plugins: all,
     // A test asks for it when it means it: fake heads never are what was deployed.
-    env: environmentOf({ ...config, kernel: { dataDir, headsIntervalMs: 0, ...config.kernel } }),
+    env: environmentOf({
+      ...config,
+      kernel: { dataDir, headsIntervalMs: 0, outgoingAllow: ['127.0.0.0/8'], ...config.kernel },
+    }),
     logTo: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
     ...(clock === undefined ? {} : { clock }),
     ...(onStop === undefined ? {} : { onStop }),

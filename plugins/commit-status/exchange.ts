@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http'
 import { messageOf } from '@rivetr/sdk'
+import { AddressRefused, type Outgoing } from '@rivetr/sdk/kit'
 
 const timeoutMs = 15_000
 const mostRedirects = 3
@@ -29,33 +31,37 @@ export interface Posting {
   /** Cut out of all that is told. */
   readonly token: string
   readonly signal: AbortSignal
+  readonly outgoing: Outgoing
 }
 
 /**
  * A POST of JSON, with a limit for everything. GitHub Docs, "Best practices for using the REST API": a redirect means that the
  * request is to be repeated at its `Location`. Within the origin it is; the token is for that alone.
  */
-export async function post({ url, headers, body, token, signal }: Posting): Promise<Answer> {
+export async function post({ url, headers, body, token, signal, outgoing }: Posting): Promise<Answer> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)])
   const { origin, host } = new URL(url)
   let at = url
   for (let redirects = 0; redirects <= mostRedirects; redirects += 1) {
-    const response = await fetch(at, {
+    const asked = {
       method: 'POST',
       body: JSON.stringify(body),
       headers: { 'content-type': 'application/json', 'user-agent': 'Rivetr', ...headers },
-      redirect: 'manual',
       signal: limit,
-    }).catch((error: unknown) => {
+    }
+    const response = await outgoing.request(new URL(at), asked).catch((error: unknown) => {
       signal.throwIfAborted()
+      if (error instanceof AddressRefused) throw new NoAnswer(error.message, true)
       throw new NoAnswer(`${host} does not answer: ${messageOf((error as Error).cause ?? error)}`)
     })
-    if (![301, 302, 307, 308].includes(response.status)) {
+    const { statusCode: status = 0, headers: fields } = response
+    if (![301, 302, 307, 308].includes(status)) {
       const message = await messageIn(response)
-      return { status: response.status, headers: response.headers, message: message.replaceAll(token, '…') }
+      const headers = new Headers(Object.entries(fields).map(([name, value]) => [name, String(value)]))
+      return { status, headers, message: message.replaceAll(token, '…') }
     }
-    await response.body?.cancel()
-    const location = response.headers.get('location')
+    response.destroy()
+    const { location } = fields
     const next = location ? URL.parse(location, at) : null
     if (next?.origin !== origin)
       throw new NoAnswer(
@@ -68,7 +74,7 @@ export async function post({ url, headers, body, token, signal }: Posting): Prom
 }
 
 /** GitHub and Gitea: `message`; GitLab: `message`, a text or an object, or `error`. */
-async function messageIn(response: Response): Promise<string> {
+async function messageIn(response: IncomingMessage): Promise<string> {
   const text = await beginningOf(response).catch(() => '')
   let said: unknown = text
   try {
@@ -84,10 +90,10 @@ async function messageIn(response: Response): Promise<string> {
     .slice(0, 200)
 }
 
-async function beginningOf({ body }: Response): Promise<string> {
+async function beginningOf(response: IncomingMessage): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of body ?? []) {
+  for await (const chunk of response) {
     chunks.push(chunk)
     bytes += chunk.length
     if (bytes >= answerLimitBytes) break

@@ -1,4 +1,5 @@
-import { Apps, Clock, Database, Deployments, definePlugin, Secrets, z } from '@rivetr/sdk'
+import { Apps, Clock, Config, Database, Deployments, definePlugin, Secrets, z } from '@rivetr/sdk'
+import { Outgoing } from '@rivetr/sdk/kit'
 import { Status } from './entities.ts'
 import { migrations } from './migrations.ts'
 
@@ -31,7 +32,8 @@ export default definePlugin({
     const tracker = new Tracker(apps, ctx.get(Deployments), connections, outbox)
     const base = ctx.config.dashboardUrl?.replace(/\/+$/, '')
     const deploymentUrl = (id: string) => (base === undefined ? undefined : `${base}/deployments/${id}`)
-    const sender = new Sender({ apps, clock, connections, outbox, log, signal, deploymentUrl })
+    const outgoing = new Outgoing(ctx.get(Config).outgoingAllow)
+    const sender = new Sender({ apps, clock, connections, outbox, log, signal, deploymentUrl, outgoing })
     ctx.onStop(() => sender.stop())
 
     ctx.tap('deployStateChanged', async ({ deployment }) => {

@@ -7,6 +7,7 @@ import {
   RivetrError,
   systemPrincipal,
 } from '@rivetr/sdk'
+import type { Outgoing } from '@rivetr/sdk/kit'
 import { type Connection, type Connections, repositoryOfApp } from './connection.ts'
 import { NoAnswer, post } from './exchange.ts'
 import { gitHosts } from './hosts/git-hosts.ts'
@@ -20,6 +21,7 @@ export interface SenderParts {
   readonly outbox: Outbox
   readonly log: Logger
   readonly signal: AbortSignal
+  readonly outgoing: Outgoing
   /** Address of a deployment for people; undefined where nobody said where the dashboard is. */
   deploymentUrl(deployment: string): string | undefined
 }
@@ -121,7 +123,7 @@ export class Sender {
   }
 
   async #post(app: App, connection: Connection, due: Due): Promise<Verdict> {
-    const { signal, clock, deploymentUrl } = this.#parts
+    const { signal, clock, deploymentUrl, outgoing } = this.#parts
     const { kind, apiUrl, sourceHost, token } = connection
     const repository = repositoryOfApp(app)
     if (repository?.host !== sourceHost) {
@@ -142,7 +144,7 @@ export class Sender {
     const host = gitHosts[kind]
     const { path, headers, body } = host.request(token, repository, report)
     try {
-      const answer = await post({ url: `${apiUrl}${path}`, headers, body, token, signal })
+      const answer = await post({ url: `${apiUrl}${path}`, headers, body, token, signal, outgoing })
       if (host.showsAlready?.(answer.status, answer.message, report)) return { kind: 'sent' }
       return verdictOn(answer, clock.now())
     } catch (error) {

@@ -11,6 +11,8 @@ const heapMiB = 1024
 export interface BuiltinSettings extends TransferLimits {
   /** PEM of authorities that are trusted beside the usual ones. */
   readonly ca?: string | undefined
+  /** What `Outgoing` may dial although it is not public. */
+  readonly outgoingAllow: readonly string[]
 }
 
 /** Isomorphic-git in a thread of its own for each piece of work: it would block ours for half a second, and a thread can be ended. */

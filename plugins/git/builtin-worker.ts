@@ -6,7 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import type { Commit } from '@rivetr/sdk'
 import git, { type HttpClient } from 'isomorphic-git'
 import type { BuiltinSettings } from './builtin-engine.ts'
-import type { Place } from './engine.ts'
+import { depths, type Place } from './engine.ts'
 import { type Fault, faultOf } from './fault.ts'
 import { HttpTransport } from './http-transport.ts'
 import { SshTransport } from './ssh-transport.ts'
@@ -29,7 +29,6 @@ export type Answer =
 
 /** What the library takes for the remote: our transports know where it is. */
 const url = 'https://repository.invalid/it'
-const depths = [50, 500, 5_000, 2_147_483_647]
 
 const { job, settings } = workerData as { job: Job; settings: BuiltinSettings }
 const say = (answer: Answer) => parentPort?.postMessage(answer)
@@ -41,7 +40,7 @@ const transport =
 try {
   say({ result: job.kind === 'refs' ? await refs() : await checkout(job) })
 } catch (error) {
-  say(asFault(error))
+  say(asFault(transport.broke ?? error))
 } finally {
   transport.close()
 }
@@ -73,12 +72,12 @@ async function checkout({
     )
   await git.init({ fs, dir: into, gitdir, defaultBranch: 'main' })
   await git.addRemote({ fs, gitdir, remote: 'origin', url })
-  await fetch(repository, transport, commit, 1)
+  await fetchRef(repository, transport, commit, 1)
   let found = await has()
   if (found === undefined) {
     say({ line: `the server hands out no commit by its id; looking for it on ${branch}` })
     for (const depth of depths) {
-      if (!(await fetch(repository, transport, `refs/heads/${branch}`, depth))) return undefined
+      if (!(await fetchRef(repository, transport, `refs/heads/${branch}`, depth))) return undefined
       found = await has()
       if (found !== undefined) break
     }
@@ -93,7 +92,7 @@ async function checkout({
 }
 
 /** False when the server has no such ref. A commit that it does not hand out is not told apart from one that comes: look. */
-async function fetch(
+async function fetchRef(
   repository: { fs: typeof fs; gitdir: string; cache: object },
   http: HttpClient,
   ref: string,

@@ -10,10 +10,9 @@ import { BuiltinEngine } from './builtin-engine.ts'
 import { chooseEngine } from './choose-engine.ts'
 import { isFault } from './fault.ts'
 import { SystemEngine } from './system-engine.ts'
-import { testSource } from './test-source.ts'
+import { testSettings, testSource } from './test-source.ts'
 
 describe('the engine of git', () => {
-  const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 30 }
   const { signal } = new AbortController()
   let home: string
 
@@ -23,7 +22,7 @@ describe('the engine of git', () => {
   after(() => rm(home, { recursive: true }))
 
   it('is what the configuration says; with auto the program of the machine, from when it is there and new enough', async () => {
-    const engine = (name: 'auto' | 'system' | 'builtin') => chooseEngine(name, { ...limits, home })
+    const engine = (name: 'auto' | 'system' | 'builtin') => chooseEngine(name, { ...testSettings, home })
     assert.ok((await engine('system')()) instanceof SystemEngine)
     assert.ok((await engine('builtin')()) instanceof BuiltinEngine)
     const path = process.env.PATH
@@ -58,7 +57,7 @@ describe('the engine of git', () => {
       try {
         const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/app.git`
         const check = async (more: { caFile?: string }) =>
-          testSource(await chooseEngine(name, { ...limits, home, ...more })()).check(
+          testSource(await chooseEngine(name, { ...testSettings, home, ...more })()).check(
             { kind: 'git', url, branch: 'main' },
             signal,
           )

@@ -26,3 +26,6 @@ export interface GitEngine {
   /** `source_failed` with the fault `commit` when the commit is not there. */
   checkout(request: Checkout): Promise<Commit>
 }
+
+/** How deep a branch is fetched, in turn, when a server does not hand out a commit by its id. The last is git's "all of it". */
+export const depths = [50, 500, 5_000, 2_147_483_647]

@@ -1,5 +1,7 @@
 import { RivetrError } from '@rivetr/sdk'
+import { AddressRefused } from '@rivetr/sdk/kit'
 import { relayFaultLine } from './ssh-access.ts'
+import { tooSlow } from './transfer-watch.ts'
 
 /** Which part of a source is at fault. */
 export type Fault = 'address' | 'access' | 'branch' | 'commit' | 'content' | 'transfer'
@@ -13,6 +15,11 @@ interface Rule {
 
 /** In order: the first that fits wins. */
 const rules: readonly Rule[] = [
+  {
+    says: /Address refused: ([^\n]+)/,
+    fault: 'address',
+    means: (_, [, why = '']) => why,
+  },
   {
     says: /Could not resolve host: ([^\s;]+)/,
     fault: 'address',
@@ -54,8 +61,7 @@ const rules: readonly Rule[] = [
   {
     says: /Operation too slow/,
     fault: 'transfer',
-    means: (url) =>
-      `the transfer from ${url} was too slow and was given up; try again, or lower slowest_bytes_per_second`,
+    means: tooSlow,
   },
   {
     says: /No space left on device|Disk quota exceeded/,
@@ -84,6 +90,17 @@ export function faultOf(stderr: readonly string[], url: string): RivetrError {
     if (match !== null) return sourceFault(fault, means(url, match), stderr)
   }
   return sourceFault('transfer', `git failed on ${url}: ${lastLine(stderr) ?? 'it gave no reason'}`, stderr)
+}
+
+/** What kept Rivetr from reaching a host, in the words of git's curl, so that one table knows what is meant. */
+export function lineOf(error: unknown, host: string | undefined): string {
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (error instanceof AddressRefused) return `Address refused: ${message}`
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `Could not resolve host: ${host}`
+  if (/^E(CONNREFUSED|HOSTUNREACH|NETUNREACH|TIMEDOUT)$/.test(code)) return `Failed to connect to ${host}`
+  if (/CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)) return `SSL certificate problem: ${message}`
+  if (code === 'ECONNRESET' || code === 'EPIPE') return `Recv failure: ${message}`
+  return message
 }
 
 export function sourceFault(fault: Fault, message: string, stderr: readonly string[] = []): RivetrError {

@@ -8,10 +8,11 @@ import { after, before, describe, it } from 'node:test'
 import { RivetrError, type SourceSettings } from '@rivetr/sdk'
 import { BuiltinEngine } from './builtin-engine.ts'
 import type { GitSource } from './source.ts'
+import { makeKeyPair } from './ssh-keys.ts'
 import { SystemEngine } from './system-engine.ts'
-import { testSource } from './test-source.ts'
+import { testSettings, testSource } from './test-source.ts'
 
-const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 1 }
+const settings = { ...testSettings, slowForSeconds: 1 }
 
 for (const name of ['system', 'builtin'] as const) {
   describe(`git (${name} engine) against hosts that do not serve`, () => {
@@ -22,7 +23,8 @@ for (const name of ['system', 'builtin'] as const) {
     before(async () => {
       home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
       source = testSource(
-        name === 'system' ? new SystemEngine({ home, ...limits }) : new BuiltinEngine(limits),
+        name === 'system' ? new SystemEngine({ home, ...settings }) : new BuiltinEngine(settings),
+        { knownHosts: { of: async () => [makeKeyPair('host').publicKey] } },
       )
     })
     after(() => rm(home, { recursive: true }))
@@ -32,7 +34,7 @@ for (const name of ['system', 'builtin'] as const) {
       ask: (settings: SourceSettings) => Promise<void>,
     ): Promise<void> {
       const server = createServer(listener)
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      await new Promise<void>((resolve) => server.listen(0, resolve))
       const { port } = server.address() as AddressInfo
       try {
         await ask({ kind: 'git', url: `http://127.0.0.1:${port}/app.git`, branch: 'main' })
@@ -90,6 +92,44 @@ for (const name of ['system', 'builtin'] as const) {
       )
     })
 
+    it('I10: goes to no address that is not public or allowed: not at once, by a name, over ssh, nor on a redirect', async () => {
+      const asked: string[] = []
+      const inside: RequestListener = (request, response) => {
+        asked.push(request.url ?? '')
+        response.end()
+      }
+      await against(inside, async ({ url, ...settings }) => {
+        const { port } = new URL(url)
+        const says = /is no public address: .* outgoing_allow = \["[0-9a-f.:]+"\]/
+        for (const host of [
+          '127.0.0.2',
+          '2130706434',
+          '0x7f.2',
+          '[::1]',
+          '[::ffff:127.0.0.2]',
+          '169.254.169.254',
+          '0.0.0.0',
+        ])
+          await rejects(
+            source.check({ ...settings, url: `http://${host}:${port}/app.git` }, signal),
+            'address',
+            says,
+          )
+        for (const host of ['127.0.0.2', '[::ffff:127.0.0.2]', '0x7f.2'])
+          await rejects(
+            source.check({ ...settings, url: `ssh://git@${host}:${port}/app.git` }, signal),
+            'address',
+            /no public address/,
+          )
+        await against(
+          (request, response) =>
+            void response.writeHead(302, { location: `http://127.0.0.2:${port}${request.url}` }).end(),
+          (redirected) => rejects(source.check(redirected, signal), 'address', says),
+        )
+      })
+      assert.deepEqual(asked, [])
+    })
+
     if (name === 'system')
       it('heeds no configuration of a repository in which its folder happens to lie', async () => {
         const outer = await mkdtemp(join(tmpdir(), 'rivetr-git-outer-'))
@@ -104,7 +144,7 @@ for (const name of ['system', 'builtin'] as const) {
             join(outer, '.git/config'),
             '[url "http://127.0.0.1:1/"]\n\tinsteadOf = http://127.0.0.1\n',
           )
-          const nested = testSource(new SystemEngine({ home: join(outer, 'data'), ...limits }))
+          const nested = testSource(new SystemEngine({ home: join(outer, 'data'), ...settings }))
           await against(
             (_, response) => void response.writeHead(404).end(),
             (settings) => rejects(nested.check(settings, signal), 'address', /no repository/),

@@ -1,11 +1,10 @@
-import { once } from 'node:events'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { rootCertificates } from 'node:tls'
+import { Outgoing } from '@rivetr/sdk/kit'
 import type { GitHttpRequest, GitHttpResponse, HttpClient } from 'isomorphic-git'
 import type { BuiltinSettings } from './builtin-engine.ts'
 import type { Place } from './engine.ts'
-import { faultOf } from './fault.ts'
+import { faultOf, lineOf } from './fault.ts'
 import { TransferWatch } from './transfer-watch.ts'
 
 const mostRedirects = 5
@@ -17,12 +16,16 @@ const mostRedirects = 5
 export class HttpTransport implements HttpClient {
   readonly #place: Place
   readonly #settings: BuiltinSettings
+  readonly #outgoing: Outgoing
+  /** What ended a transfer: the library takes its error for the end of the answer. */
+  broke: Error | undefined
   /** Where the repository is, after redirects. */
   #base: string
 
   constructor(place: Place, settings: BuiltinSettings) {
     this.#place = place
     this.#settings = settings
+    this.#outgoing = new Outgoing(settings.outgoingAllow)
     this.#base = place.url.replace(/\/$/, '')
   }
 
@@ -66,25 +69,25 @@ export class HttpTransport implements HttpClient {
     const { credentials, url } = this.#place
     const { ca } = this.#settings
     const ours = credentials !== undefined && target.origin === new URL(url).origin
-    const request = (target.protocol === 'https:' ? httpsRequest : httpRequest)(target, {
-      method,
-      headers: {
-        ...headers,
-        'user-agent': 'git/rivetr',
-        ...(payload === undefined ? {} : { 'content-length': payload.length }),
-        ...(ours ? { authorization: basic(credentials) } : {}),
-      },
-      ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-    })
-    const watch = this.#watch(request)
-    request.end(payload)
+    let watch: TransferWatch | undefined
     try {
-      const [response] = (await once(request, 'response')) as [IncomingMessage]
-      return response
+      return await this.#outgoing.request(target, {
+        method,
+        headers: {
+          ...headers,
+          'user-agent': 'git/rivetr',
+          ...(ours ? { authorization: basic(credentials) } : {}),
+        },
+        body: payload,
+        ca: ca === undefined ? undefined : [...rootCertificates, ca],
+        onRequest: (request) => {
+          watch = this.#watch(request)
+        },
+      })
     } catch (error) {
-      throw this.#fault(lineOf(error, target))
+      throw this.#fault(lineOf(error, target.hostname))
     } finally {
-      watch.stop()
+      watch?.stop()
     }
   }
 
@@ -96,7 +99,8 @@ export class HttpTransport implements HttpClient {
         yield chunk
       }
     } catch (error) {
-      throw this.#fault(lineOf(error, undefined))
+      this.broke = this.#fault(lineOf(error, undefined))
+      throw this.broke
     } finally {
       watch.stop()
     }
@@ -127,17 +131,6 @@ async function all(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Prom
   return chunks
 }
 
-function basic({ user, password }: { user: string; password: string }): string {
+export function basic({ user, password }: { user: string; password: string }): string {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
-}
-
-/** In the words of git's curl, so that one table knows what is meant. */
-function lineOf(error: unknown, target: URL | undefined): string {
-  const { code = '', message } = error as NodeJS.ErrnoException
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return `Could not resolve host: ${target?.hostname}`
-  if (/^E(CONNREFUSED|HOSTUNREACH|NETUNREACH|TIMEDOUT)$/.test(code))
-    return `Failed to connect to ${target?.host}`
-  if (/CERT|SELF_SIGNED|ALTNAME|UNABLE_TO/.test(code)) return `SSL certificate problem: ${message}`
-  if (code === 'ECONNRESET' || code === 'EPIPE') return `Recv failure: ${message}`
-  return message
 }

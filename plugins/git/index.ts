@@ -1,4 +1,5 @@
-import { Apps, Clock, Database, definePlugin, RivetrError, Secrets, Source, z } from '@rivetr/sdk'
+import { Apps, Clock, Config, Database, definePlugin, RivetrError, Secrets, Source, z } from '@rivetr/sdk'
+import { Outgoing } from '@rivetr/sdk/kit'
 import { DeployKey, KnownHost } from './entities.ts'
 import { migrations } from './migrations.ts'
 
@@ -52,9 +53,10 @@ export default definePlugin({
     const database = ctx.get(Database)
     const clock = ctx.get(Clock)
     const deployKeys = new DeployKeys(database, ctx.get(Secrets), clock)
-    const knownHosts = new KnownHosts(database, clock)
+    const { outgoingAllow } = ctx.get(Config)
+    const knownHosts = new KnownHosts(database, clock, new Outgoing(outgoingAllow))
     const { allowFile, engine, ...settings } = ctx.config
-    const choose = chooseEngine(engine, { ...settings, home: ctx.dataDir })
+    const choose = chooseEngine(engine, { ...settings, outgoingAllow, home: ctx.dataDir })
 
     ctx.provide(Source, 'git', () => new GitSource({ engine: choose, allowFile, deployKeys, knownHosts }))
     ctx.tap('appValidate', async ({ draft: { source }, before, issue }) => {

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { type Clock, type Database, RivetrError } from '@rivetr/sdk'
+import type { Outgoing } from '@rivetr/sdk/kit'
 import { KnownHost } from './entities.ts'
 import { hostKeyOf, readHostKey } from './ssh-keys.ts'
 
@@ -27,10 +28,12 @@ const published: Readonly<Record<string, string>> = {
 export class KnownHosts {
   readonly #database: Database
   readonly #clock: Clock
+  readonly #outgoing: Outgoing
 
-  constructor(database: Database, clock: Clock) {
+  constructor(database: Database, clock: Clock, outgoing: Outgoing) {
     this.#database = database
     this.#clock = clock
+    this.#outgoing = outgoing
   }
 
   async list(): Promise<KnownHostView[]> {
@@ -42,15 +45,15 @@ export class KnownHosts {
 
   /** Keys of one server; a port of its own is a server of its own. */
   async of(host: string, port: number): Promise<string[]> {
-    return (await this.list())
-      .filter((each) => each.host === host && each.port === port)
-      .map(({ key }) => key)
+    const rows = await this.#database.rows.find(KnownHost, { host, port }, { orderBy: { id: 'asc' } })
+    const brought = port === 22 && Object.hasOwn(published, host) ? [published[host] ?? ''] : []
+    return [...rows.map(({ key }) => key), ...brought]
   }
 
   /** What a server shows now. */
   async scan(host: string, port: number): Promise<KnownHostView[]> {
     const { scan } = await import('./ssh-connection.ts')
-    const blobs = await scan(host, port).catch((error: Error) => {
+    const blobs = await scan(host, port, this.#outgoing).catch((error: Error) => {
       throw new RivetrError('unavailable', error.message, { cause: error })
     })
     return blobs.map((blob) => ({ host, port, ...hostKeyOf(blob) }))

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path'
 import type { LineSink } from '@rivetr/sdk'
-import { mask, spawn } from '@rivetr/sdk/kit'
+import { mask, Outgoing, spawn } from '@rivetr/sdk/kit'
 import type { Place } from './engine.ts'
+import { SocksRelay } from './socks-relay.ts'
 import { relayEnv } from './ssh-access.ts'
 import type { TransferLimits } from './transfer-watch.ts'
 
@@ -10,6 +11,8 @@ export interface GitSettings extends TransferLimits {
   readonly home: string
   /** PEM file of all authorities that are trusted for https, where they are not the machine's. */
   readonly authorities?: string | undefined
+  /** What `Outgoing` may dial although it is not public. */
+  readonly outgoingAllow: readonly string[]
 }
 
 export interface GitRun {
@@ -30,9 +33,11 @@ export interface GitOutcome {
 /** Runs the git program of the machine in an environment that is ours from the first variable to the last. */
 export class GitProgram {
   readonly #settings: GitSettings
+  readonly #outgoing: Outgoing
 
   constructor(settings: GitSettings) {
     this.#settings = settings
+    this.#outgoing = new Outgoing(settings.outgoingAllow)
   }
 
   async run(args: readonly string[], { cwd, signal, place, onLine }: GitRun): Promise<GitOutcome> {
@@ -42,21 +47,26 @@ export class GitProgram {
     const masked = mask(
       secrets === undefined ? [] : [secrets.password || secrets.user, `${secrets.user}:${secrets.password}`],
     )
-    const { exitCode } = await spawn('git', [...this.#config(place), ...args], {
-      cwd,
-      env: this.#env(cwd, place),
-      signal,
-      onLine: (text, stream) => {
-        const line = masked(text)
-        ;(stream === 'stderr' ? stderr : stdout).push(line)
-        onLine?.(line, stream)
-      },
-    })
-    return { exitCode, stdout, stderr }
+    const relay = place && /^https?:/.test(place.url) ? await SocksRelay.open(this.#outgoing) : undefined
+    try {
+      const { exitCode } = await spawn('git', [...this.#config(place), ...args], {
+        cwd,
+        env: { ...this.#env(cwd, place), ...relay?.env },
+        signal,
+        onLine: (text, stream) => {
+          const line = masked(text)
+          ;(stream === 'stderr' ? stderr : stdout).push(line)
+          onLine?.(line, stream)
+        },
+      })
+      return { exitCode, stdout, stderr: [...stderr, ...(relay?.faults ?? [])] }
+    } finally {
+      relay?.close()
+    }
   }
 
   #env(cwd: string, place: Place | undefined): Record<string, string> {
-    const { slowestBytesPerSecond, slowForSeconds } = this.#settings
+    const { slowestBytesPerSecond, slowForSeconds, outgoingAllow } = this.#settings
     return {
       PATH: process.env.PATH ?? '/usr/local/bin:/usr/bin:/bin',
       HOME: this.#settings.home,
@@ -74,7 +84,7 @@ export class GitProgram {
         : { RIVETR_GIT_USER: place.credentials.user, RIVETR_GIT_PASSWORD: place.credentials.password }),
       ...(place?.access === undefined
         ? {}
-        : relayEnv({ ...place.access, limits: { slowestBytesPerSecond, slowForSeconds } })),
+        : relayEnv({ ...place.access, limits: { slowestBytesPerSecond, slowForSeconds }, outgoingAllow })),
     }
   }
 

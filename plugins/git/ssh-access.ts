@@ -8,6 +8,7 @@ export const accessVariable = 'RIVETR_GIT_SSH'
 
 export interface RelayAccess extends SshAccess {
   readonly limits: TransferLimits
+  readonly outgoingAllow: readonly string[]
 }
 
 /** Makes git go to a server of ssh through the relay. Git gives the command to a shell: it is a constant. */

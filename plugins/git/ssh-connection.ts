@@ -1,3 +1,5 @@
+import type { Socket } from 'node:net'
+import { AddressRefused, type Outgoing } from '@rivetr/sdk/kit'
 import ssh2, { type Client, type ServerHostKeyAlgorithm } from 'ssh2'
 import type { SshServer } from './address.ts'
 import { fingerprintOf } from './ssh-keys.ts'
@@ -23,16 +25,18 @@ export class SshFault extends Error {
 const connectLimitMs = 20_000
 
 /** A connection to a server that has shown a key that is known, as the user of the address. Errors: `SshFault`. */
-export function connect({ server, hostKeys, privateKey }: SshAccess): Promise<Client> {
+export async function connect(
+  { server, hostKeys, privateKey }: SshAccess,
+  outgoing: Outgoing,
+): Promise<Client> {
   const { host, port, user } = server
   const place = placeOf(server)
+  if (hostKeys.length === 0) {
+    const trust = `rivetr known-hosts trust ${host}${port === 22 ? '' : ` --port ${port}`}`
+    throw new SshFault('access', `no host key of ${place} is known: see it and pin it with "${trust}"`)
+  }
+  const sock = await dial(server, outgoing)
   return new Promise((resolve, reject) => {
-    if (hostKeys.length === 0) {
-      const trust = `rivetr known-hosts trust ${host}${port === 22 ? '' : ` --port ${port}`}`
-      return reject(
-        new SshFault('access', `no host key of ${place} is known: see it and pin it with "${trust}"`),
-      )
-    }
     let shown: string | undefined
     const client = new ssh2.Client()
     client.once('ready', () => resolve(client))
@@ -44,8 +48,7 @@ export function connect({ server, hostKeys, privateKey }: SshAccess): Promise<Cl
       reject(faultOf(error, place, privateKey !== undefined))
     })
     client.connect({
-      host,
-      port,
+      sock,
       username: user,
       ...(privateKey === undefined ? {} : { privateKey }),
       // Nothing but the key: no agent, no password of anybody.
@@ -64,18 +67,23 @@ export function connect({ server, hostKeys, privateKey }: SshAccess): Promise<Cl
 }
 
 /** The key that a server shows of each kind, for a person to compare. Trusts nothing and signs in as nobody. */
-export async function scan(host: string, port: number): Promise<Buffer[]> {
+export async function scan(host: string, port: number, outgoing: Outgoing): Promise<Buffer[]> {
   const keys: Buffer[] = []
   const server = { host, port, user: 'git' }
   for (const algorithm of ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'rsa-sha2-512'] as const) {
-    const key = await shownKey(server, algorithm)
+    const key = await shownKey(server, algorithm, outgoing)
     if (key !== undefined) keys.push(key)
   }
   if (keys.length === 0) throw new SshFault('address', `${placeOf(server)} shows no host key`)
   return keys
 }
 
-function shownKey(server: SshServer, algorithm: ServerHostKeyAlgorithm): Promise<Buffer | undefined> {
+async function shownKey(
+  server: SshServer,
+  algorithm: ServerHostKeyAlgorithm,
+  outgoing: Outgoing,
+): Promise<Buffer | undefined> {
+  const sock = await dial(server, outgoing)
   return new Promise((resolve, reject) => {
     let shown: Buffer | undefined
     const client = new ssh2.Client()
@@ -85,8 +93,7 @@ function shownKey(server: SshServer, algorithm: ServerHostKeyAlgorithm): Promise
       else reject(faultOf(error, placeOf(server), false))
     })
     client.connect({
-      host: server.host,
-      port: server.port,
+      sock,
       username: server.user,
       authHandler: ['none'],
       algorithms: { serverHostKey: [algorithm] },
@@ -97,6 +104,24 @@ function shownKey(server: SshServer, algorithm: ServerHostKeyAlgorithm): Promise
       readyTimeout: connectLimitMs,
     })
   })
+}
+
+async function dial(server: SshServer, outgoing: Outgoing): Promise<Socket> {
+  const { host, port } = server
+  try {
+    return await outgoing.connect({ host, port, signal: AbortSignal.timeout(connectLimitMs) })
+  } catch (error) {
+    if (error instanceof AddressRefused) throw new SshFault('address', error.message)
+    const { code = '', name } = error as NodeJS.ErrnoException
+    const found = code !== 'ENOTFOUND' && code !== 'EAI_AGAIN'
+    if (name === 'AbortError') throw new SshFault('address', `${placeOf(server)} does not answer`)
+    throw new SshFault(
+      'address',
+      found
+        ? `nothing answers at ${placeOf(server)}: check host and port, and that this machine may connect there`
+        : `cannot find the host ${placeOf(server)}: check the address and this machine's name servers`,
+    )
+  }
 }
 
 function placeOf({ host, port }: SshServer): string {
@@ -122,16 +147,6 @@ function faultOf(
       : 'it wants a key: make one with "rivetr deploy-keys create" and name it in the source'
     return new SshFault('access', `no access to ${place}: ${why}`)
   }
-  if (error.code === 'ENOTFOUND' || error.code === 'EAI_AGAIN')
-    return new SshFault(
-      'address',
-      `cannot find the host ${place}: check the address and this machine's name servers`,
-    )
-  if (error.level === 'client-socket')
-    return new SshFault(
-      'address',
-      `nothing answers at ${place}: check host and port, and that this machine may connect there`,
-    )
   if (/no matching host key/.test(error.message))
     return new SshFault(
       'access',

@@ -1,15 +1,16 @@
 // What git runs for ssh: carries its bytes to the server and back. Speaks only with a server whose key is pinned, with the
 // key that is in its environment, which no other user of the machine can read; no file and no argument vector holds it.
 
+import { Outgoing } from '@rivetr/sdk/kit'
 import { accessVariable, type RelayAccess, relayFault } from './ssh-access.ts'
 import { connect, SshFault } from './ssh-connection.ts'
-import { TransferWatch } from './transfer-watch.ts'
+import { TransferWatch, tooSlow } from './transfer-watch.ts'
 
-const { limits, ...access } = JSON.parse(process.env[accessVariable] ?? '') as RelayAccess
+const { limits, outgoingAllow, ...access } = JSON.parse(process.env[accessVariable] ?? '') as RelayAccess
 const command = process.argv.at(-1) ?? ''
 
 try {
-  const client = await connect(access)
+  const client = await connect(access, new Outgoing(outgoingAllow))
   const protocol = process.env.GIT_PROTOCOL
   const env = protocol === undefined ? {} : { GIT_PROTOCOL: protocol }
   client.exec(command, { env }, (error, channel) => {
@@ -17,14 +18,7 @@ try {
       return fail(
         new SshFault('transfer', `the server of ${access.server.host} runs no commands: ${error.message}`),
       )
-    const watch = new TransferWatch(limits, () =>
-      fail(
-        new SshFault(
-          'transfer',
-          `the transfer from ${access.server.host} was too slow and was given up; try again, or lower slowest_bytes_per_second`,
-        ),
-      ),
-    )
+    const watch = new TransferWatch(limits, () => fail(new SshFault('transfer', tooSlow(access.server.host))))
     channel.on('data', (chunk: Buffer) => watch.count(chunk.length))
     process.stdin.pipe(channel).pipe(process.stdout)
     channel.stderr.pipe(process.stderr)

@@ -1,9 +1,11 @@
+import { Outgoing } from '@rivetr/sdk/kit'
 import type { GitHttpRequest, GitHttpResponse, HttpClient } from 'isomorphic-git'
 import type { Client, ClientChannel } from 'ssh2'
+import type { BuiltinSettings } from './builtin-engine.ts'
 import type { Place } from './engine.ts'
 import { faultOf } from './fault.ts'
 import { connect, type SshAccess } from './ssh-connection.ts'
-import { type TransferLimits, TransferWatch } from './transfer-watch.ts'
+import { TransferWatch } from './transfer-watch.ts'
 
 const service = '001e# service=git-upload-pack\n0000'
 
@@ -11,17 +13,19 @@ const service = '001e# service=git-upload-pack\n0000'
 export class SshTransport implements HttpClient {
   readonly #place: Place
   readonly #access: SshAccess
-  readonly #limits: TransferLimits
+  readonly #settings: BuiltinSettings
   #client: Client | undefined
   #channel: ClientChannel | undefined
   /** One reader for both: what comes after the refs is the answer. */
   #chunks: AsyncGenerator<Buffer> | undefined
   readonly #stderr: string[] = []
+  /** What ended a transfer: the library takes its error for the end of the answer. */
+  broke: Error | undefined
 
-  constructor(place: Place, access: SshAccess, limits: TransferLimits) {
+  constructor(place: Place, access: SshAccess, settings: BuiltinSettings) {
     this.#place = place
     this.#access = access
-    this.#limits = limits
+    this.#settings = settings
   }
 
   readonly request = async ({ url, method = 'GET', body }: GitHttpRequest): Promise<GitHttpResponse> => {
@@ -52,7 +56,7 @@ export class SshTransport implements HttpClient {
   /** The refs, as they come until the first flush packet (gitprotocol-pack, "Reference Discovery"). */
   async #open(): Promise<Buffer> {
     this.close() // every piece of work begins with the refs
-    const client = await connect(this.#access)
+    const client = await connect(this.#access, new Outgoing(this.#settings.outgoingAllow))
     this.#client = client
     const path = quoted(this.#place.ssh?.path ?? '')
     const channel = await new Promise<ClientChannel>((resolve, reject) =>
@@ -78,7 +82,7 @@ export class SshTransport implements HttpClient {
 
   async *#read(channel: ClientChannel): AsyncGenerator<Buffer> {
     let slow = false
-    const watch = new TransferWatch(this.#limits, () => {
+    const watch = new TransferWatch(this.#settings, () => {
       slow = true
       channel.destroy()
     })
@@ -90,7 +94,9 @@ export class SshTransport implements HttpClient {
     } finally {
       watch.stop()
     }
-    if (slow) throw this.#fault('Operation too slow')
+    if (!slow) return
+    this.broke = this.#fault('Operation too slow')
+    throw this.broke
   }
 
   #fault(line: string): Error {

@@ -1,13 +1,10 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Commit } from '@rivetr/sdk'
-import type { Checkout, GitEngine, Place } from './engine.ts'
+import { type Checkout, depths, type GitEngine, type Place } from './engine.ts'
 import { faultOf, lacksRef, notOnBranch, refusalOf, sourceFault } from './fault.ts'
 import { GitProgram, type GitSettings } from './program.ts'
 import { remarks } from './remarks.ts'
-
-/** How deep a branch is fetched, in turn, when a server does not hand out a commit by its id. The last is git's "all of it". */
-const depths = [50, 500, 5_000, 2_147_483_647]
 
 /** The git program of the machine. */
 export class SystemEngine implements GitEngine {

@@ -1,6 +1,13 @@
 import type { GitEngine } from './engine.ts'
 import { GitSource, type GitSourceParts } from './source.ts'
 
+/** For servers of this machine at their first address alone. */
+export const testSettings = {
+  slowestBytesPerSecond: 1_000,
+  slowForSeconds: 30,
+  outgoingAllow: ['127.0.0.1'],
+} as const
+
 /** A source with this engine; without more said it knows no server of ssh and has no key. */
 export function testSource(engine: GitEngine, parts: Partial<GitSourceParts> = {}): GitSource {
   return new GitSource({ engine: async () => engine, allowFile: false, ...noSsh, ...parts })

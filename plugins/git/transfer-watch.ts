@@ -23,3 +23,8 @@ export class TransferWatch {
     clearInterval(this.#timer)
   }
 }
+
+/** What people are told when the limit was not kept. */
+export function tooSlow(place: string): string {
+  return `the transfer from ${place} was too slow and was given up; try again, or lower slowest_bytes_per_second`
+}

@@ -1,5 +1,6 @@
 export { confine, isInside } from './confine.ts'
 export { type ListeningSocket, listeningSockets, type PortHolder, portHolder } from './listening.ts'
 export { mask } from './mask.ts'
+export { AddressRefused, isNetwork, Outgoing, type OutgoingRequest } from './outgoing.ts'
 export { parentId, parentVariable } from './parent.ts'
 export { killGroup, type SpawnOptions, type SpawnResult, spawn } from './spawn.ts'

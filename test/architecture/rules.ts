@@ -13,7 +13,7 @@ export type Packages = ReadonlyMap<string, string>
 
 /** Every breach in one file, as `file:line: what and why`. */
 export function findBreaches(source: Source, packages: Packages): string[] {
-  const breaches = systemPrincipalBreaches(source)
+  const breaches = [...systemPrincipalBreaches(source), ...dialBreaches(source)]
   for (const found of findImports(source.file, source.text)) {
     const reason = whyForbidden(source.file, found, packages)
     if (reason !== undefined)
@@ -38,8 +38,7 @@ function whyForbidden(file: string, found: Import, packages: Packages): string |
 }
 
 function whyForbiddenLayer(file: string, own: string, other: string, found: Import): string | undefined {
-  const isTest = /(\.test|(^|\/)test-[^/]*)\.ts$/.test(file)
-  if (other === 'lib/testing' && isTest && own !== 'sdk') return undefined
+  if (other === 'lib/testing' && isTestFile(file) && own !== 'sdk') return undefined
   switch (layerOf(own)) {
     case 'sdk':
       return 'the sdk imports nothing of ours'
@@ -63,6 +62,10 @@ function whyForbiddenLayer(file: string, own: string, other: string, found: Impo
     default:
       return undefined
   }
+}
+
+function isTestFile(file: string): boolean {
+  return /(\.test|(^|\/)test-[^/]*)\.ts$/.test(file) || file.startsWith('lib/testing/')
 }
 
 function layerOf(folder: string): string {
@@ -121,6 +124,17 @@ function systemPrincipalBreaches({ file, text }: Source): string[] {
     .split('\n')
     .flatMap((line, index) => (line.includes('systemPrincipal') ? [index + 1] : []))
   return lines.map((line) => `${file}:${line}: a route mentions systemPrincipal`)
+}
+
+/** Addresses of the machine's owner alone: they stand in rivetr.toml. */
+const ownersAddresses = ['plugins/acme/dns-webhook.ts', 'plugins/acme/exchange.ts']
+
+/** What people name is dialled by `Outgoing` of the kit, which checks where it leads; nothing else of a plugin goes out. */
+function dialBreaches({ file, text }: Source): string[] {
+  if (!/^(plugins|lib)\//.test(file) || isTestFile(file) || ownersAddresses.includes(file)) return []
+  const dials = /(await|return|=>?|\(|,) ?fetch\(|from '(node:)?https'/
+  const lines = text.split('\n').flatMap((line, index) => (dials.test(line) ? [index + 1] : []))
+  return lines.map((line) => `${file}:${line}: dials by itself; use Outgoing of @rivetr/sdk/kit`)
 }
 
 /** The file or folder that an import of ours leads to; undefined for one of somebody else's. */

@@ -4,17 +4,15 @@ import { join } from 'node:path'
 import { sourceSuite } from '@rivetr/testing/suites/source'
 import { BuiltinEngine } from '../../plugins/git/builtin-engine.ts'
 import { SystemEngine } from '../../plugins/git/system-engine.ts'
-import { testSource } from '../../plugins/git/test-source.ts'
+import { testSettings, testSource } from '../../plugins/git/test-source.ts'
 import { startGitServer } from '../machine/git-server.ts'
-
-const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 30 }
 
 sourceSuite('git (system engine, over http)', {
   serves: ['credentials', 'commitsById'],
   async open() {
     const home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
     return {
-      source: testSource(new SystemEngine({ home, ...limits })),
+      source: testSource(new SystemEngine({ home, ...testSettings })),
       serve: (folder, options) => startGitServer({ folder, ...options }),
       close: () => rm(home, { recursive: true }),
     }
@@ -26,7 +24,7 @@ sourceSuite('git (builtin engine, over http)', {
   lacks: ['sha256'],
   asksForAny: true,
   open: async () => ({
-    source: testSource(new BuiltinEngine(limits)),
+    source: testSource(new BuiltinEngine(testSettings)),
     serve: (folder, options) => startGitServer({ folder, ...options }),
     close: async () => undefined,
   }),

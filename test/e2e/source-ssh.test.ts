@@ -9,7 +9,7 @@ import { sourceSuite } from '@rivetr/testing/suites/source'
 import { BuiltinEngine } from '../../plugins/git/builtin-engine.ts'
 import { makeKeyPair } from '../../plugins/git/ssh-keys.ts'
 import { SystemEngine } from '../../plugins/git/system-engine.ts'
-import { testSource } from '../../plugins/git/test-source.ts'
+import { testSettings, testSource } from '../../plugins/git/test-source.ts'
 import { SshServer } from '../machine/ssh-server.ts'
 import { temporaryFolder } from '../machine/this-run.ts'
 import { fetchHost } from '../stage/host-request.ts'
@@ -29,8 +29,8 @@ for (const name of ['system', 'builtin'] as const) {
     async open() {
       const home = await mkdtemp(join(tmpdir(), 'rivetr-git-'))
       const hostKeys: string[] = []
-      const limits = { slowestBytesPerSecond: 1_000, slowForSeconds: 30 }
-      const engine = name === 'system' ? new SystemEngine({ home, ...limits }) : new BuiltinEngine(limits)
+      const engine =
+        name === 'system' ? new SystemEngine({ home, ...testSettings }) : new BuiltinEngine(testSettings)
       const deployKeys = { privateKey: async () => pair.privateKey }
       return {
         source: testSource(engine, { deployKeys, knownHosts: { of: async () => hostKeys } }),

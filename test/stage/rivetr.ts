@@ -44,11 +44,12 @@ export class Rivetr implements AsyncDisposable {
   static async start({ folder, config = {}, apiPort, proxyPort }: RivetrOptions): Promise<Rivetr> {
     const rivetr = new Rivetr(folder, apiPort ?? (await freePort()), proxyPort ?? (await freePort()))
     const all = {
-      kernel: { data_dir: join(folder, 'data') },
       http: { port: rivetr.apiPort },
       // The machine's own Podman, if it has one, is no part of a test.
       'runtime-podman': { serve: false },
       ...config,
+      // The git server of a scene is on this machine.
+      kernel: { data_dir: join(folder, 'data'), outgoing_allow: ['127.0.0.1'], ...config.kernel },
       proxy: {
         http_port: rivetr.proxyPort,
         https_port: 'off',
