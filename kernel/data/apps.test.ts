@@ -43,6 +43,16 @@ test('a route that another app has is a conflict, and nothing of the app is left
   await stage.apps.create(tester, draft('other', { routes: [{ host: 'shop.test', path: '/api' }] }))
 })
 
+test('H12: a host in Unicode and its A-label are one, also within an app', async () => {
+  await using stage = await createDeployStage()
+  const routes = (...hosts: string[]) => ({ routes: hosts.map((host) => ({ host })) })
+  const spellings = ['münchen.example.test', 'xn--mnchen-3ya.example.test'] as const
+  const taken = { code: 'conflict', message: /another route has this host and path/ }
+  await assert.rejects(stage.apps.create(tester, draft('both', routes(...spellings))), taken)
+  await stage.apps.create(tester, draft('first', routes(spellings[0])))
+  await assert.rejects(stage.apps.create(tester, draft('second', routes(spellings[1]))), taken)
+})
+
 test('a renamed app goes on as it was, its old name is free, and a name that is taken is a conflict', async () => {
   await using stage = await createDeployStage()
   const { id } = await stage.createApp()

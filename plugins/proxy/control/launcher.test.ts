@@ -5,10 +5,11 @@ import { readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import { request } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
-import { RivetrError, type RouteTable } from '@rivetr/sdk'
+import { RivetrError, type RouteTable, type TableRoute } from '@rivetr/sdk'
 import { eventually } from '@rivetr/testing/suites/eventually'
 import { TestProxy } from '../test-proxy.ts'
 import { EdgeTraffic } from './traffic.ts'
@@ -250,6 +251,23 @@ describe('the launcher', { timeout: 400_000 }, () => {
       }
     })
 
+    it('H7: listens on both families by default, where the machine has both', async () => {
+      const proxy = await TestProxy.start({ httpAddress: '::', httpsPort: 0 })
+      proxies.push(proxy)
+      const { address, port } = await proxy.traffic.bound()
+      const tlsPort = await tlsPortOf(proxy.traffic)
+      const hasIpv6 = Object.values(networkInterfaces()).some((all) =>
+        all?.some(({ family }) => family === 'IPv6'),
+      )
+      assert.equal(address, hasIpv6 ? '::' : '0.0.0.0')
+      for (const at of hasIpv6 ? ['127.0.0.1', '::1'] : ['127.0.0.1']) {
+        const name = at.includes(':') ? `[${at}]` : at
+        await proxy.traffic.apply({ routes: [{ ...(table.routes[0] as TableRoute), host: name }] }, 1, 2)
+        assert.equal(await bodyOf(`http://${name}:${port}/`), 'well')
+        assert.equal((await askSecurely(tlsPort, at)).body, 'well')
+      }
+    })
+
     it('shares sessions among its edges', async () => {
       const { proxy, tlsPort } = await servingBoth(2)
       assert.equal((await proxy.traffic.stats()).edges, 2)
@@ -341,9 +359,12 @@ async function tlsPortOf(traffic: EdgeTraffic): Promise<number> {
 }
 
 /** On a connection of its own, whatever the certificate. */
-function askSecurely(port: number): Promise<{ body: string; fingerprint: string | undefined }> {
+function askSecurely(
+  port: number,
+  address = '127.0.0.1',
+): Promise<{ body: string; fingerprint: string | undefined }> {
   return new Promise((resolve, reject) => {
-    const options = { host: '127.0.0.1', port, agent: false, rejectUnauthorized: false } as const
+    const options = { host: address, port, agent: false, rejectUnauthorized: false } as const
     const sent = request(options, (response) => {
       const fingerprint = (response.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256
       let body = ''

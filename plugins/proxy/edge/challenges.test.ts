@@ -14,12 +14,21 @@ const challenge = {
 
 describe('what an edge answers on plain HTTP before its routes', { timeout: 60_000 }, () => {
   let certificate: TableCertificate
+  let expired: TableCertificate
 
   before(async () => {
-    const { certificate: chain, key } = await (await TestAuthority.create()).issue({
-      names: ['app.example.test'],
+    const authority = await TestAuthority.create()
+    const names = ['app.example.test']
+    const pair = async (terms = {}): Promise<TableCertificate> => {
+      const { certificate: chain, key } = await authority.issue({ names, ...terms })
+      return { hosts: names, chain, key }
+    }
+    certificate = await pair()
+    const day = 86_400_000
+    expired = await pair({
+      notBefore: new Date(Date.now() - 90 * day),
+      notAfter: new Date(Date.now() - day),
     })
-    certificate = { hosts: ['app.example.test'], chain, key }
   })
 
   async function withEdge(work: (edge: TestEdge) => Promise<void>, config = {}): Promise<void> {
@@ -71,6 +80,28 @@ describe('what an edge answers on plain HTTP before its routes', { timeout: 60_0
         assert.equal((await ask(edge, `${prefix}tok-1_x`, name)).body, 'tok-1_x.thumbprint')
       }))
   }
+  it('H1: a challenge is answered on both ports where HTTPS is forced and the certificate has expired', () =>
+    withEdge(async (edge) => {
+      edge.route({ httpsOnly: true }, { challenges: [challenge], certificates: [expired] })
+      for (const name of [
+        'app.example.test',
+        'APP.EXAMPLE.TEST',
+        'app.example.test:80',
+        'app.example.test.',
+      ]) {
+        const { status, body } = await ask(edge, `${prefix}tok-1_x`, name)
+        assert.deepEqual([status, body], [200, 'tok-1_x.thumbprint'], name)
+        assert.equal((await ask(edge, `${prefix}tok-1_x`, name, 'HEAD')).status, 200, name)
+        assert.equal((await ask(edge, `${prefix}unknown`, name)).status, 404, name)
+        assert.equal((await ask(edge, '/', name)).status, 308, name)
+      }
+      const client = await edge.secureClient()
+      assert.ok(Date.parse(client.socket.getPeerX509Certificate()?.validTo ?? '') < Date.now())
+      client.send(`GET ${prefix}tok-1_x HTTP/1.1\r\nHost: app.example.test\r\nConnection: close\r\n\r\n`)
+      await client.ended()
+      assert.match(client.text, /tok-1_x\.thumbprint$/)
+      assert.equal(edge.app.text, '')
+    }))
   it('H1: HEAD has the fields and no body; a held app holds no challenge up', () =>
     withEdge(async (edge) => {
       edge.route({}, { challenges: [challenge] })
