@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -10,8 +11,11 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { RivetrError, type RouteTable, type TableRoute } from '@rivetr/sdk'
+import { TestAuthority } from '@rivetr/testing'
 import { eventually } from '@rivetr/testing/suites/eventually'
+import { keeperName, processesIn } from '../launcher/processes.ts'
 import { TestProxy } from '../test-proxy.ts'
+import { LauncherClient } from './launcher-client.ts'
 import { EdgeTraffic } from './traffic.ts'
 
 describe('the launcher', { timeout: 400_000 }, () => {
@@ -233,6 +237,101 @@ describe('the launcher', { timeout: 400_000 }, () => {
       await next.stopAll()
     })
 
+    describe('and certificates in the table', () => {
+      let secured: RouteTable
+      let own: string
+      before(async () => {
+        const { certificate: chain, key } = await (await TestAuthority.create()).issue({ names: ['a.test'] })
+        own = new X509Certificate(chain).fingerprint256
+        secured = { ...table, certificates: [{ hosts: ['a.test'], chain, key }] }
+      })
+
+      const shows = (port: number) => askSecurely(port, '127.0.0.1', 'a.test')
+      async function servingSecured(edges: number) {
+        const { proxy, tlsPort } = await servingBoth(edges)
+        await proxy.traffic.apply(secured, 1, 2)
+        assert.deepEqual(await shows(tlsPort), { body: 'well', fingerprint: own })
+        return { proxy, tlsPort }
+      }
+      /** What went to launchers meanwhile. */
+      async function sentWith(work: () => Promise<unknown>): Promise<string[]> {
+        const sent: string[] = []
+        const { ask } = LauncherClient.prototype
+        LauncherClient.prototype.ask = function (command) {
+          if (command.do === 'apply')
+            sent.push(command.certificates === undefined ? 'table' : 'table and certificates')
+          return ask.call(this, command)
+        }
+        try {
+          await work()
+          return sent
+        } finally {
+          LauncherClient.prototype.ask = ask
+        }
+      }
+
+      it('sends them with the first table and when one is another, never for a change of routes', async () => {
+        const { proxy, tlsPort } = await servingBoth(2)
+        const { traffic } = proxy
+        const certificates = structuredClone(secured.certificates)
+        const first = await sentWith(() => traffic.apply(secured, 1, 2))
+        const routes = await sentWith(() => traffic.apply({ routes: [], certificates }, 1, 3))
+        const changed = await sentWith(() => traffic.apply({ ...table, certificates: [] }, 1, 4))
+        const back = await sentWith(() => traffic.apply(secured, 1, 5))
+        const both = ['table', 'table and certificates']
+        assert.deepEqual([first, routes, changed, back], [both, ['table'], both, both])
+        for (let n = 0; n < 6; n += 1) assert.equal((await shows(tlsPort)).fingerprint, own)
+      })
+
+      it('sends them to no launcher that has them from the kernel before', async () => {
+        const { proxy, tlsPort } = await servingSecured(1)
+        await proxy.traffic.disconnect()
+        const next = await proxy.startAnother({ httpsPort: 0 })
+        try {
+          assert.deepEqual(await sentWith(() => next.apply(secured, 2, 1)), ['table'])
+          assert.equal((await shows(tlsPort)).fingerprint, own)
+        } finally {
+          await next.stopAll()
+        }
+      })
+
+      it('gives them to an edge that starts later, and to those of a launcher that was killed', async () => {
+        const { proxy, tlsPort } = await servingSecured(2)
+        for (const edge of await proxy.edgePids()) process.kill(edge, 'SIGKILL')
+        for (let n = 0; n < 6; n += 1) assert.equal((await shows(tlsPort)).fingerprint, own)
+        await proxy.traffic.replaceEdges()
+        assert.deepEqual(await sentWith(() => proxy.traffic.apply(secured, 1, 3)), ['table'])
+        for (let n = 0; n < 6; n += 1) assert.equal((await shows(tlsPort)).fingerprint, own)
+        const pid = await proxy.launcherPid()
+        process.kill(pid, 'SIGKILL')
+        await eventually('another launcher', async () =>
+          (await proxy.launcherPid()) === pid ? undefined : true,
+        )
+        await proxy.traffic.apply(secured, 1, 4)
+        for (let n = 0; n < 6; n += 1)
+          assert.deepEqual(await shows(tlsPort), { body: 'well', fingerprint: own })
+      })
+
+      it('U40: after a reboot routes and certificates are back before any kernel says a word', async () => {
+        const { proxy, tlsPort } = await servingSecured(2)
+        const { port } = await proxy.traffic.bound()
+        await proxy.traffic.disconnect()
+        const all = processesIn(join(proxy.folder, 'edges'))
+        assert.ok(all.some(({ name }) => name === keeperName))
+        for (const { pid } of all) process.kill(pid, 'SIGKILL')
+        await eventually('all have ended', () => (all.some(({ pid }) => isAlive(pid)) ? undefined : true))
+        const next = await proxy.startAnother({ httpPort: port, httpsPort: tlsPort })
+        try {
+          assert.deepEqual(await shows(tlsPort), { body: 'well', fingerprint: own })
+          assert.equal(await bodyOf(`http://127.0.0.1:${port}/`), 'well')
+          const { epoch, generation } = await next.stats()
+          assert.deepEqual([epoch, generation], [1, 2])
+        } finally {
+          await next.stopAll()
+        }
+      })
+    })
+
     it('gives way to one on another HTTPS port, or on none', async () => {
       const { proxy, tlsPort } = await servingBoth()
       const { port } = await proxy.traffic.bound()
@@ -362,9 +461,10 @@ async function tlsPortOf(traffic: EdgeTraffic): Promise<number> {
 function askSecurely(
   port: number,
   address = '127.0.0.1',
+  servername = '',
 ): Promise<{ body: string; fingerprint: string | undefined }> {
   return new Promise((resolve, reject) => {
-    const options = { host: address, port, agent: false, rejectUnauthorized: false } as const
+    const options = { host: address, port, servername, agent: false, rejectUnauthorized: false } as const
     const sent = request(options, (response) => {
       const fingerprint = (response.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256
       let body = ''

@@ -8,9 +8,10 @@ import {
   type Traffic,
   type TrafficStats,
 } from '@rivetr/sdk'
-import type { LauncherCommand, LauncherSettings, TableContent, TableText } from '../launcher/protocol.ts'
+import type { Applied, LauncherCommand, LauncherSettings, WholeTable } from '../launcher/protocol.ts'
 import { ContributedTaps, type EdgeContributions } from './contributed-taps.ts'
 import { type DefaultCertificate, defaultCertificate } from './default-certificate.ts'
+import { LastCertificates } from './last-certificates.ts'
 import { connectLauncher, endAll, type RunningLauncher } from './launcher.ts'
 import { LauncherGone } from './launcher-client.ts'
 
@@ -26,7 +27,8 @@ const longestPauseMs = 10_000
  */
 export class EdgeTraffic implements Traffic {
   #running: Promise<RunningLauncher>
-  #last: TableText | undefined
+  #last: WholeTable | undefined
+  readonly #certificates = new LastCertificates()
   #fallback: DefaultCertificate | undefined
   readonly #stopped = new AbortController()
   #settings: LauncherSettings
@@ -80,10 +82,12 @@ export class EdgeTraffic implements Traffic {
 
   async apply(table: RouteTable, epoch: number, generation: number): Promise<void> {
     await this.#taps.begin() // every plugin was set up by now
-    const content: TableContent = { ...table, fallback: this.#fallback }
-    const next = { epoch, generation, text: JSON.stringify(content) }
+    const { certificates: list, ...routes } = table
+    const certificates = this.#certificates.textOf({ certificates: list, fallback: this.#fallback })
+    const text = JSON.stringify(routes)
+    const next = { table: { epoch, generation, text, certificates: certificates.revision }, certificates }
     this.#last = next
-    await this.#ask({ do: 'apply', table: next })
+    await give(next, (command) => this.#ask(command))
   }
 
   async hold(app: string, limitMs: number): Promise<void> {
@@ -142,7 +146,7 @@ export class EdgeTraffic implements Traffic {
     for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
       try {
         const running = await connectLauncher(this.#settings, signal, this.#log)
-        if (this.#last !== undefined) await running.client.ask({ do: 'apply', table: this.#last })
+        if (this.#last !== undefined) await give(this.#last, (command) => running.client.ask(command))
         return running
       } catch (error) {
         signal.throwIfAborted()
@@ -154,6 +158,15 @@ export class EdgeTraffic implements Traffic {
       }
     }
   }
+}
+
+/** The certificates of thousands of hosts go along only where the launcher has others. */
+async function give(
+  { table, certificates }: WholeTable,
+  ask: (command: LauncherCommand) => Promise<unknown>,
+): Promise<void> {
+  const { wants } = (await ask({ do: 'apply', table })) as Applied
+  if (wants === 'certificates') await ask({ do: 'apply', table, certificates })
 }
 
 function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {

@@ -8,13 +8,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../launcher/log.ts'
 import { edgeTitle } from '../launcher/processes.ts'
 import {
+  type CertificatesContent,
   type EdgeCommand,
   type EdgeSettings,
   type EdgeStats,
   type Loaded,
   listenFd,
   type Numbered,
-  type TableText,
+  type RoutesContent,
+  type TableUpdate,
   tlsListenFd,
 } from '../launcher/protocol.ts'
 import { AccessLog } from './access-log.ts'
@@ -36,6 +38,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as EdgeSettings
 const table = new Table(settings)
 const holds = new Holds()
 let lastTaken: Promise<void> = Promise.resolve()
+let certificates: { revision: string; content: CertificatesContent } | undefined
 let serves = false
 const accessLog = new AccessLog(settings)
 const requests = new Requests(settings, table, holds, accessLog)
@@ -78,7 +81,7 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
       serves = true
       return true
     case 'apply':
-      await take(command.table)
+      await take(command)
       return true
     case 'hold':
       holds.hold(command.app, command.limitMs)
@@ -108,11 +111,15 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
 }
 
 /** One table after the other. Written down first: what an edge serves, its successor can serve. */
-function take(next: TableText): Promise<void> {
+function take({ table: next, certificates: sent }: TableUpdate): Promise<void> {
   const taken = lastTaken.then(async () => {
-    const data = JSON.parse(next.text)
-    await saveSnapshot(next)
-    table.replace(data)
+    const routes = JSON.parse(next.text) as RoutesContent
+    const now = sent ? { revision: sent.revision, content: JSON.parse(sent.text) } : certificates
+    if (now?.revision !== next.certificates)
+      throw new Error(`the table is of the certificates ${next.certificates}, and here are ${now?.revision}`)
+    await saveSnapshot(next, now.content)
+    certificates = now
+    table.replace({ ...routes, ...now.content })
     secure?.tableChanged()
   })
   lastTaken = taken.catch(() => undefined) // whoever sent the table is told

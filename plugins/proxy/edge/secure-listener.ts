@@ -35,6 +35,7 @@ export class SecureListener {
   /** What has an encrypted connection that speaks HTTP/1.1 next. */
   onSecured: (socket: TLSSocket) => void = (socket) => socket.destroy()
   #ticketSecret = ''
+  #certificates: Table['certificates'] | undefined
   #fallback: Table['fallback']
   readonly #table: Table
   readonly #contexts = new SecureContexts()
@@ -91,8 +92,11 @@ export class SecureListener {
   /** The table is another: the next handshake is by its certificates. */
   tableChanged(): void {
     const { certificates, fallback } = this.#table
+    const isOtherFallback = fallback !== undefined && fallback.key !== this.#fallback?.key
+    if (certificates === this.#certificates && !isOtherFallback) return
+    this.#certificates = certificates
     this.#contexts.moveTo(certificates)
-    if (fallback !== undefined && fallback.key !== this.#fallback?.key) {
+    if (isOtherFallback) {
       this.#fallback = fallback
       this.#server.setSecureContext({
         cert: fallback.chain,
@@ -105,13 +109,13 @@ export class SecureListener {
         sessionTimeout: sessionLifeS,
       })
     }
-    if (this.#ticketSecret !== '') this.#server.setTicketKeys(ticketKeys(this.#ticketSecret, certificates))
+    this.#setTicketKeys()
   }
 
   /** Sessions begun under the secret before are not resumed any more. */
   useTicketSecret(secret: string): void {
     this.#ticketSecret = secret
-    this.tableChanged()
+    this.#setTicketKeys()
   }
 
   /** Stops accepting; resolves when the last connection has ended. */
@@ -122,6 +126,11 @@ export class SecureListener {
 
   cutAll(): void {
     for (const socket of this.#open) socket.destroy()
+  }
+
+  #setTicketKeys(): void {
+    if (this.#ticketSecret === '') return
+    this.#server.setTicketKeys(ticketKeys(this.#ticketSecret, this.#table.certificates))
   }
 
   /** Undefined ends the handshake with `no_application_protocol` (RFC 7301 §3.2). */

@@ -9,11 +9,13 @@ import { RouteTable } from './route-table.ts'
 
 /** The table in force with the endpoints that it names. */
 export class Table {
+  /** The same one as long as its certificates are: thousands of hosts are not gone through for every deployment. */
   certificates = new Certificates()
   challenges = new Challenges()
   /** For hosts that no certificate covers. */
   fallback: TableContent['fallback']
   #routes: RouteTable | undefined
+  #certificateList: TableContent['certificates']
   #choices = new Map<TableRoute, Choice[]>()
   #endpoints = new Map<string, Endpoint>()
   /** Left the table, but something is still on its way to them. */
@@ -47,7 +49,8 @@ export class Table {
       )
     }
     this.#routes = new RouteTable(data.routes)
-    this.certificates = new Certificates(data.certificates)
+    if (data.certificates !== this.#certificateList) this.certificates = new Certificates(data.certificates)
+    this.#certificateList = data.certificates
     this.challenges = new Challenges(data.challenges)
     this.fallback = data.fallback
     this.#choices = choices

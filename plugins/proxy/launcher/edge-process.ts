@@ -35,6 +35,8 @@ export class EdgeProcess {
   readonly #child: ChildProcess
   readonly #questions = new Map<number, Question>()
   #nextId = 1
+  /** The revision of the certificates that it has, or that are on their way to it. */
+  #certificates: string | undefined
 
   constructor(settings: LauncherSettings, folder: string) {
     const forEdge: EdgeSettings = { ...settings.edge, tlsPort: settings.tlsPort }
@@ -82,10 +84,23 @@ export class EdgeProcess {
   async ask(command: EdgeCommand): Promise<unknown> {
     if (command.do === 'ping' || command.do === 'stats') return this.#send(command, silenceLimitMs)
     const [result] = await Promise.all([
-      this.#send(command, commandLimitMs),
+      this.#send(this.#withoutWhatItHas(command), commandLimitMs).catch((error: unknown) => {
+        this.#certificates = undefined // who knows what it has now
+        throw error
+      }),
       this.#send({ do: 'ping' }, silenceLimitMs),
     ])
     return result
+  }
+
+  /** Certificates go to an edge once: commands arrive in their order, and are carried out in it. */
+  #withoutWhatItHas(command: EdgeCommand): EdgeCommand {
+    if (command.do === 'serve') this.#certificates = command.table?.certificates.revision
+    if (command.do !== 'apply') return command
+    const { revision } = command.certificates ?? {}
+    if (revision === this.#certificates) return { do: 'apply', table: command.table }
+    this.#certificates = revision
+    return command
   }
 
   /** Stops accepting, finishes what is in flight, ends. Resolves when it is gone, by force after the limit. */

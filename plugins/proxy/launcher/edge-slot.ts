@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EdgeProcess } from './edge-process.ts'
 import { log } from './log.ts'
-import type { EdgeCommand, EdgeTaps, Hold, LauncherSettings, TableText } from './protocol.ts'
+import type { EdgeCommand, EdgeTaps, Hold, LauncherSettings, WholeTable } from './protocol.ts'
+import { removeDrafts } from './snapshot.ts'
 
 /** An edge that lived for less than this failed at once; the next one starts after a pause that doubles. */
 const shortLifeMs = 5_000
@@ -10,7 +11,7 @@ const longestPauseMs = 5_000
 
 /** What a new edge must know before it accepts its first connection. */
 export interface InForce {
-  table(): TableText | undefined
+  table(): WholeTable | undefined
   holds(): readonly Hold[]
   ticketSecret(): string
   taps(): readonly EdgeTaps[]
@@ -97,7 +98,10 @@ export class EdgeSlot {
   #add(): EdgeProcess {
     const edge = new EdgeProcess(this.#settings, this.#folder)
     this.#edges.add(edge)
-    void edge.exited.then(() => this.#edges.delete(edge))
+    void edge.exited.then(() => {
+      this.#edges.delete(edge)
+      removeDrafts(this.#folder)
+    })
     return edge
   }
 

@@ -6,6 +6,7 @@ import { EdgeSlot } from './edge-slot.ts'
 import { log } from './log.ts'
 import { endOrphans } from './orphans.ts'
 import {
+  type Applied,
   type EdgeCommand,
   type EdgeStats,
   type Hello,
@@ -15,6 +16,8 @@ import {
   listenFds,
   protocol,
   type TableText,
+  type TableUpdate,
+  type WholeTable,
 } from './protocol.ts'
 import { edgeFolder, newestSnapshot } from './snapshot.ts'
 import { TapsInForce } from './taps.ts'
@@ -28,7 +31,7 @@ const orphanLimitMs = 3_000
 
 /** Keeps the edges running and tells them all the same. Knows the table in force, for edges that start later. */
 export class Launcher {
-  #table: TableText | undefined
+  #whole: WholeTable | undefined
   /** Held apps, and when each is let go by itself. */
   readonly #heldUntilMs = new Map<string, number>()
   readonly #taps: TapsInForce
@@ -40,10 +43,10 @@ export class Launcher {
 
   constructor(settings: LauncherSettings) {
     this.#settings = settings
-    this.#table = newestSnapshot(settings.folder)
+    this.#whole = newestSnapshot(settings.folder)
     this.#taps = new TapsInForce(settings.folder)
     const inForce = {
-      table: () => this.#table,
+      table: () => this.#whole,
       holds: () => this.#holds(),
       taps: () => this.#taps.list,
       ticketSecret: () => this.#ticketSecret,
@@ -67,7 +70,7 @@ export class Launcher {
       case 'ready':
         return this.#serving()
       case 'apply':
-        return this.#apply(command.table)
+        return this.#apply(command)
       case 'hold':
         this.#heldUntilMs.set(command.app, performance.now() + command.limitMs)
         return void (await this.#tellAll(command))
@@ -105,8 +108,8 @@ export class Launcher {
     await Promise.all(this.#slots.map((slot) => slot.serving))
   }
 
-  async #apply(table: TableText): Promise<void> {
-    const current = this.#table
+  async #apply({ table, certificates = this.#whole?.certificates }: TableUpdate): Promise<Applied> {
+    const current = this.#whole?.table
     if (current !== undefined && isOlder(table, current)) {
       throw Object.assign(
         new Error(
@@ -116,8 +119,10 @@ export class Launcher {
         { code: 'conflict' },
       )
     }
-    this.#table = table
-    await this.#tellAll({ do: 'apply', table })
+    if (certificates?.revision !== table.certificates) return { wants: 'certificates' }
+    this.#whole = { table, certificates }
+    await this.#tellAll({ do: 'apply', ...this.#whole })
+    return {}
   }
 
   #crashed(): void {
@@ -139,8 +144,8 @@ export class Launcher {
     const requests = told.reduce((sum, edge) => sum + edge.requests, 0)
     return {
       edges: told.filter(({ serves }) => serves).length,
-      epoch: this.#table?.epoch ?? 0,
-      generation: this.#table?.generation ?? 0,
+      epoch: this.#whole?.table.epoch ?? 0,
+      generation: this.#whole?.table.generation ?? 0,
       inFlight,
       requests,
       taps: this.#taps.stats(told.map(({ taps }) => taps)),

@@ -2,14 +2,14 @@
  * What control half, launcher and edges say to each other. Types and numbers only: the launcher loads next to
  * nothing, and all three may be of different releases of Rivetr for a moment.
  */
-import type { EdgeTapStats, RouteTable } from '@rivetr/sdk'
+import type { EdgeTapStats, RouteTable, TableCertificate } from '@rivetr/sdk'
 import type { EdgeConfig } from '@rivetr/sdk/edge'
 
 /**
  * Changes whenever a message changes its meaning. A launcher of another protocol is asked to stop, and nothing else:
  * `hello` and `stop` stay as they are for ever.
  */
-export const protocol = 2
+export const protocol = 3
 
 /**
  * The listening sockets, in the keeper, the launcher and every edge, by the numbers that systemd gives to the first two
@@ -72,17 +72,50 @@ export interface EdgeTaps {
   readonly config: EdgeConfig
 }
 
-/** What the text of a table says. */
-export interface TableContent extends RouteTable {
+/** What of a table changes with every deployment: all but its certificates. */
+export type RoutesContent = Omit<RouteTable, 'certificates'>
+
+/** What of a table is large and changes seldom. */
+export interface CertificatesContent {
+  readonly certificates?: readonly TableCertificate[] | undefined
   /** A certificate that nobody trusts, and its key, PEM: for hosts that no other one covers. */
   readonly fallback?: { readonly chain: string; readonly key: string } | undefined
 }
 
-/** A table as it travels and rests: its JSON text, so that the launcher need not read it. */
+/** A table as edges serve it. */
+export type TableContent = RoutesContent & CertificatesContent
+
+/** A table as it travels and rests: the JSON text of its routes, so that the launcher need not read it. */
 export interface TableText {
   readonly epoch: number
   readonly generation: number
   readonly text: string
+  /** The revision of the certificates that belong to it. They travel and rest apart, and only when they are others. */
+  readonly certificates: string
+}
+
+/** The certificates of tables as they travel and rest. */
+export interface CertificatesText {
+  /** Follows from the text: see `revisionOf`. */
+  readonly revision: string
+  readonly text: string
+}
+
+/** A table with all that belongs to it. */
+export interface WholeTable {
+  readonly table: TableText
+  readonly certificates: CertificatesText
+}
+
+/** Left out where whoever is told has those of this revision. */
+export interface TableUpdate {
+  readonly table: TableText
+  readonly certificates?: CertificatesText | undefined
+}
+
+/** What the launcher says to a table: it is in force on every edge, or only once its certificates are sent with it. */
+export interface Applied {
+  readonly wants?: 'certificates' | undefined
 }
 
 export interface Hold {
@@ -102,14 +135,14 @@ export interface EdgeStats {
 export type EdgeCommand =
   | {
       readonly do: 'serve'
-      readonly table: TableText | undefined
+      readonly table: WholeTable | undefined
       readonly holds: readonly Hold[]
       readonly taps: readonly EdgeTaps[]
       readonly ticketSecret: string
     }
   /** These taps in place of those that it has. */
   | { readonly do: 'taps'; readonly taps: readonly EdgeTaps[] }
-  | { readonly do: 'apply'; readonly table: TableText }
+  | ({ readonly do: 'apply' } & TableUpdate)
   | ({ readonly do: 'hold' } & Hold)
   | { readonly do: 'release'; readonly app: string }
   /** From it follow the keys of TLS sessions that clients keep: the same on every edge, and never on a disk. */
@@ -122,7 +155,8 @@ export type EdgeCommand =
 export type LauncherCommand =
   | { readonly do: 'hello' }
   | { readonly do: 'ready' }
-  | { readonly do: 'apply'; readonly table: TableText }
+  /** Answered with `Applied`. */
+  | ({ readonly do: 'apply' } & TableUpdate)
   | ({ readonly do: 'hold' } & Hold)
   | { readonly do: 'release'; readonly app: string }
   | { readonly do: 'taps'; readonly taps: readonly EdgeTaps[] }
