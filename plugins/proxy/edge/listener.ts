@@ -20,6 +20,7 @@ const idleCheckMs = 1_000
 /** Accepts the connections of clients and reads their requests, until it drains. */
 export class Listener {
   #drained: Promise<void> | undefined
+  readonly #limit = Promise.withResolvers<void>()
   readonly #server: Server
   readonly #requests: Requests
   readonly #presence: Presence
@@ -70,23 +71,21 @@ export class Listener {
     return promise
   }
 
-  /** Stops accepting, and resolves when the last connection has ended or was cut at the limit. */
+  /** Stops accepting, and resolves when the last connection has ended or was cut at the limit: of several the first. */
   drain(limitMs: number): Promise<void> {
-    this.#drained ??= this.#drain(limitMs)
-    return this.#drained
+    const timer = setTimeout(this.#limit.resolve, limitMs)
+    this.#drained ??= this.#drain()
+    return this.#drained.finally(() => clearTimeout(timer))
   }
 
-  async #drain(limitMs: number): Promise<void> {
-    const { promise: limit, resolve } = Promise.withResolvers<void>()
+  async #drain(): Promise<void> {
     const closed = new Promise<void>((done) => {
       // Not `http.Server.close`, which cuts connections whose first request has not been read yet.
       NetServer.prototype.close.call(this.#server, () => done())
     })
     const idleTimer = setInterval(() => this.#server.closeIdleConnections(), idleCheckMs)
-    const limitTimer = setTimeout(resolve, limitMs)
-    await Promise.race([limit, Promise.all([closed, this.#secure?.close()])])
+    await Promise.race([this.#limit.promise, Promise.all([closed, this.#secure?.close()])])
     clearInterval(idleTimer)
-    clearTimeout(limitTimer)
     this.#server.closeAllConnections()
     this.#secure?.cutAll()
   }

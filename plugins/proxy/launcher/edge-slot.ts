@@ -58,13 +58,16 @@ export class EdgeSlot {
     return answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []))
   }
 
-  /** Resolves when another edge serves; the one before it drains. Rejects, and changes nothing, when it does not. */
-  async replace(): Promise<void> {
+  /**
+   * Resolves when another edge serves; the one before it drains, for so long. Rejects, and changes nothing, when it does
+   * not.
+   */
+  async replace(drainMs: number): Promise<void> {
     const next = this.#add()
     await this.#serve(next)
     const before = this.#current
     this.#current = next
-    void before.drain(this.#settings.edge.drainMs)
+    void before.drain(drainMs)
   }
 
   async close(drainMs: number): Promise<void> {

@@ -26,6 +26,11 @@ import { TapsInForce } from './taps.ts'
 const noEdgeLimitMs = 5_000
 /** After so long, nobody who gets hold of a secret can read the sessions of before any more (RFC 9325 §3.4). */
 const ticketSecretLifeMs = 12 * 3_600_000
+/**
+ * What is open at an edge that was replaced goes on for so long: nobody whose stream or WebSocket it is has asked for
+ * another edge. A launcher that is to end meanwhile gives them its `drainMs`.
+ */
+export const replacedDrainMs = 24 * 3_600_000
 /** How long commands wait for orphans to go: they serve an older table. Those that still drain then have a stream open. */
 const orphanLimitMs = 3_000
 
@@ -37,6 +42,7 @@ export class Launcher {
   readonly #taps: TapsInForce
   #ticketSecret = newTicketSecret()
   readonly #slots: EdgeSlot[]
+  #closed = false
   /** Resolves when no edge of a launcher that was killed takes requests any more. */
   readonly #alone: Promise<void>
   readonly #settings: LauncherSettings
@@ -91,16 +97,17 @@ export class Launcher {
 
   /** Rejects when a new edge does not come to serve; those not yet replaced go on then. */
   async replace(): Promise<void> {
-    for (const slot of this.#slots) await slot.replace()
+    for (const slot of this.#slots) await slot.replace(replacedDrainMs)
   }
 
-  /** Frees the ports and drains all edges at once; resolves when they are gone. */
-  async close(): Promise<void> {
-    for (const fd of listenFds(this.#settings)) closeSync(fd)
+  /** Frees the ports and drains all edges at once; resolves when they are gone. A second call may give them less time. */
+  async close(drainMs: number): Promise<void> {
+    if (!this.#closed) for (const fd of listenFds(this.#settings)) closeSync(fd)
+    this.#closed = true
     const { folder, edge } = this.#settings
     await Promise.all([
       endOrphans(folder, edge.drainMs, edge.drainMs),
-      ...this.#slots.map((slot) => slot.close(edge.drainMs)),
+      ...this.#slots.map((slot) => slot.close(drainMs)),
     ])
   }
 

@@ -7,7 +7,7 @@ import { flushCompileCache } from 'node:module'
 import type { Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { listenForControl } from './control-socket.ts'
-import { Launcher } from './launcher.ts'
+import { Launcher, replacedDrainMs } from './launcher.ts'
 import { log } from './log.ts'
 import { launcherTitle } from './processes.ts'
 import type { LauncherSettings } from './protocol.ts'
@@ -18,7 +18,6 @@ process.title = launcherTitle
 const settings = JSON.parse(process.argv[2] ?? '') as LauncherSettings
 const launcher = new Launcher(settings)
 let supersededBy: Socket | undefined
-let stopping: Promise<void> | undefined
 
 const control = listenForControl(
   settings.socket,
@@ -35,7 +34,7 @@ const control = listenForControl(
     return launcher.run(command)
   },
   (from) => {
-    if (from === supersededBy) void stop()
+    if (from === supersededBy) void stop(replacedDrainMs)
   },
 )
 
@@ -51,11 +50,10 @@ flushCompileCache()
 void endWithFolder()
 
 /** The end of the process closes the connection, and tells whoever asked. */
-async function stop(): Promise<void> {
+async function stop(drainMs = settings.edge.drainMs): Promise<void> {
   endKeeper()
-  stopping ??= launcher.close()
   control.close()
-  await stopping
+  await launcher.close(drainMs)
   log('the launcher ends')
   process.exit(0)
 }
