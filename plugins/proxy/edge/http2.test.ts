@@ -166,6 +166,46 @@ describe('HTTP/2', { timeout: 120_000 }, () => {
       assert.equal(edge.app.text, '')
     })
   }
+  it('U37: a client may send 256 KiB of a request, and 4 MiB of all, ahead of the app', async () => {
+    await start()
+    const session = client()
+    await once(session, 'remoteSettings')
+    assert.equal(session.remoteSettings.initialWindowSize, 256 * 1024)
+    await eventually('the window of the connection', () =>
+      session.state.remoteWindowSize === 4 * 1024 * 1024 ? true : undefined,
+    )
+  })
+  it('U37: an upload that its app does not read waits, and holds up no other on its connection', async () => {
+    await start((received, socket) => {
+      if (received.startsWith('PUT /stalls')) socket.pause()
+      else answerOk(received, socket)
+    })
+    const session = client()
+    const stream = session.request(
+      { ':method': 'PUT', ':authority': host, ':path': '/stalls' },
+      { endStream: false },
+    )
+    stream.on('error', () => undefined)
+    const [piece, limit] = [Buffer.alloc(256 * 1024), 128 * 1024 * 1024]
+    let sent = 0
+    const more = () => {
+      while (sent < limit) {
+        sent += piece.length
+        if (!stream.write(piece)) return void stream.once('drain', more)
+      }
+    }
+    more()
+    let before = 0
+    await eventually('it waits', () => {
+      if (edge.app.connections[0]?.socket.isPaused() && sent === before) return true
+      before = sent
+      return undefined
+    })
+    assert.ok(sent < limit)
+    const other = { ':method': 'PUT', ':path': '/other', 'content-length': String(1024 * 1024) }
+    assert.equal((await ask(other, Buffer.alloc(1024 * 1024), session)).status, 200)
+    stream.close()
+  })
   it('CONNECT is not for this proxy: 405', async () => {
     await start()
     const stream = client().request({ ':method': 'CONNECT', ':authority': `${host}:443` })
