@@ -20,8 +20,12 @@ export interface LogLine {
   /** `rivetr` is what Rivetr itself says in a deployment's log. */
   stream: LogStream
   text: string
-  /** The step of a deployment, or the replica id of a runtime log. */
+  /** The step of a deployment; of an app the process and its number ("web.1"). */
   from?: string | undefined
+  /** The id of the replica that printed it. */
+  replica?: string | undefined
+  /** Where it stands in the log of its replica: for `LogOptions.after`, and of no meaning to anybody but the runtime. */
+  cursor?: string | undefined
 }
 
 /** Where a step, a builder or a source writes what a person will read. Secrets are masked on the way. */

@@ -92,13 +92,16 @@ export const Routes = token<Routes>('routes')
 export interface LogQuery {
   /** Lines after this sequence number. */
   readonly after?: number | undefined
-  /** Only so many of the last lines. */
+  /** Only so many of the last lines, of those that the rest of the query takes. */
   readonly tail?: number | undefined
   /** Only lines of this time and later: ISO 8601. */
   readonly since?: string | undefined
   /** Go on until the log is complete (a deployment's end) or the signal aborts. */
   readonly follow?: boolean | undefined
+  /** Only what this replica printed: its id. Of an app alone, like `process`. */
   readonly replica?: string | undefined
+  /** Only what the replicas of this process printed. */
+  readonly process?: string | undefined
   readonly signal: AbortSignal
 }
 
@@ -106,7 +109,10 @@ export interface LogQuery {
 export interface Logs {
   /** The log of a deployment: all its steps, builds included. */
   deployment(principal: Principal, id: string, query: LogQuery): AsyncIterable<LogLine>
-  /** What the replicas of an app print. */
+  /**
+   * What the replicas of an app print and printed, those of earlier releases too, as far back as it is kept. Numbers go on over
+   * all of them and over restarts. Followed, it goes on until the app is removed.
+   */
   app(principal: Principal, app: string, query: LogQuery): AsyncIterable<LogLine>
 }
 export const Logs = token<Logs>('logs')

@@ -7,6 +7,7 @@ export interface LogsOptions {
   tail?: string
   since?: string
   replica?: string
+  process?: string
 }
 
 /** Without a word about how many. */
@@ -15,13 +16,14 @@ const usualTail = 100
 export async function showLogs(
   { client, output }: Session,
   app: string,
-  { follow, tail, since, replica }: LogsOptions,
+  { follow, tail, since, replica, process }: LogsOptions,
 ): Promise<void> {
   const query = {
     // Whoever names a time wants all since then.
     tail: tail === undefined ? (since === undefined ? usualTail : undefined) : Number(tail),
     since: since === undefined ? undefined : timeOf(since),
     replica,
+    process,
   }
   if (!follow) {
     const { items } = await client.apps.logs(app, query)

@@ -48,6 +48,7 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
     .option('-f, --follow', 'go on')
     .option('-n, --tail <number>', 'how many of the last lines; 100, or with --since all', wholeNumber)
     .option('--since <time>', 'lines of the last 10m, 2h or 3d, or since a time such as 2027-01-31T12:00:00Z')
+    .option('--process <name>', 'of one process only, such as web')
     .option('--replica <id>', 'of one replica only')
     .addHelpText('after', () =>
       examples(['rivetr logs shop -f', 'rivetr logs shop -n 20 --json', 'rivetr logs shop --since 10m']),

@@ -18,6 +18,7 @@ export async function clean(parts: DeployParts, id: string): Promise<void> {
     deployment: id,
     state: { $in: ['starting', 'ready', 'crashed'] },
   })) {
+    await parts.collector.finish(replica)
     await removeReplica(parts, replica.runtime, replica.id)
     if (replica.state !== 'crashed') await ledger.setReplica(replica.id, 'stopped')
   }

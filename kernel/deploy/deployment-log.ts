@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock, LogLine, LogQuery, LogStream } from '@rivetr/sdk'
 import { mask } from '@rivetr/sdk/kit'
-import { LogFile } from './log-file.ts'
+import { cutLines, LogFile } from './log-file.ts'
 
 /** So many lines wait for room on a full disk; after that the oldest of them go, and a line says so. */
 const mostWaiting = 5_000
@@ -12,8 +12,6 @@ const mostWaiting = 5_000
 const writtenAtOnce = 500
 /** How long it takes until a disk that was full is tried again. */
 const retryMs = 1_000
-/** Lines at the end of a file that may be none: a crash leaves half of one, once for each start. */
-const cutLines = 16
 
 /** The logs of all deployments: a file each, one JSON line per line of log, never a row per line. */
 export class DeploymentLogs {
@@ -224,9 +222,5 @@ async function beginning(
 
 async function lastNumber(path: string): Promise<number> {
   await using file = await LogFile.find(path)
-  if (file === undefined) return 0
-  const size = await file.size()
-  let seq = 0
-  for await (const { line } of file.lines(await file.positionOfLast(1 + cutLines, size), size)) seq = line.seq
-  return seq
+  return (await file?.lastNumber()) ?? 0
 }

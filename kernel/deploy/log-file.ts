@@ -3,6 +3,8 @@ import type { LogLine } from '@rivetr/sdk'
 
 const blockBytes = 64 * 1024
 const newline = 0x0a
+/** Lines at the end of a file that may be none: a crash leaves half of one, once for each start. */
+export const cutLines = 16
 
 /**
  * A log on disk: one line of JSON per line of log, their numbers growing. Lines are found by where they stand, so that nobody
@@ -78,6 +80,15 @@ export class LogFile implements AsyncDisposable {
       high = low
     }
     return 0
+  }
+
+  /** That of the last line; 0 where there is none. */
+  async lastNumber(): Promise<number> {
+    const size = await this.size()
+    let seq = 0
+    for await (const { line } of this.lines(await this.positionOfLast(1 + cutLines, size), size))
+      seq = line.seq
+    return seq
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

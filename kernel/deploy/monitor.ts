@@ -79,8 +79,11 @@ export class Monitor {
         const runtime = this.#parts.providers.runtime(name)
         if (!runtime.capabilities.includes('watch')) return
         for await (const { kind, replica, exit } of runtime.watch(signal)) {
+          for (const row of await this.#live({ id: replica })) {
+            if (kind === 'exited') await this.#tellExit(row, exit)
+            else this.#parts.collector.follow(row)
+          }
           if (kind === 'started') this.#told.delete(replica)
-          else for (const row of await this.#live({ id: replica })) await this.#tellExit(row, exit)
           wake()
         }
       } catch (error) {

@@ -4,8 +4,10 @@ import type { Database } from '../data/database.ts'
 import type { SecretStore } from '../data/secrets.ts'
 import type { KernelConfig } from '../host/config.ts'
 import type { HookHost } from '../host/hook-host.ts'
+import type { AppLogs } from './app-logs.ts'
 import type { DeploymentLogs } from './deployment-log.ts'
 import type { Ledger } from './ledger.ts'
+import type { LogCollector } from './log-collector.ts'
 import type { Pauses } from './pauses.ts'
 import type { Providers } from './providers.ts'
 import type { RouteTables } from './route-table.ts'
@@ -27,6 +29,8 @@ export interface DeployParts {
   readonly tables: RouteTables
   readonly pauses: Pauses
   readonly logs: DeploymentLogs
+  readonly appLogs: AppLogs
+  readonly collector: LogCollector
   readonly workspaces: Workspaces
   readonly buildTurns: Turns
 }

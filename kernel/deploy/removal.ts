@@ -15,7 +15,7 @@ import { finalStates } from './states.ts'
 
 /** Everything of an app goes: routes first, so that nothing is sent to what ends; the rows last, so that a crash can be repeated. */
 export async function removeApp(parts: DeployParts, queue: Queue, app: App): Promise<void> {
-  const { database, ledger, providers, tables, secrets, workspaces, logs, log } = parts
+  const { database, ledger, providers, tables, secrets, workspaces, logs, appLogs, collector, log } = parts
   await database.rows.nativeDelete(RouteRow, { app: app.id })
   await tables.publish()
   for (const { id } of await ledger.find({ app: app.id, state: { $nin: [...finalStates] } })) {
@@ -26,6 +26,8 @@ export async function removeApp(parts: DeployParts, queue: Queue, app: App): Pro
   const runtime = providers.runtime(app.runtime)
   for (const replica of await runtime.list(AbortSignal.timeout(30_000)))
     if (replica.appId === app.id) await runtime.remove(replica.id)
+  await collector.leave(app.id)
+  await appLogs.remove(app.id)
   const images = providers.images(app.runtime)
   for (const image of (await images?.list()) ?? []) {
     if (image.appId !== app.id) continue

@@ -165,6 +165,7 @@ export class Revival {
       await this.#bounded(`starting ${replica.id}`, (signal) =>
         runtime.start(replicaSpec(app, replica, release, env), signal),
       )
+      this.#parts.collector.follow(replica)
     } catch (error) {
       // What is left of it may be the reason (its network is gone): the next start makes it anew.
       if (!this.#stopping.aborted) await runtime.remove(replica.id).catch(() => undefined)

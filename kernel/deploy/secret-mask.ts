@@ -5,7 +5,10 @@ import type { DeployParts } from './parts.ts'
  * Blots out every secret that an app has or had. What a replica prints, an error quotes: it may hold a value that was
  * rotated or revoked since.
  */
-export async function secretMask({ secrets }: DeployParts, app: string): Promise<(text: string) => string> {
+export async function secretMask(
+  { secrets }: Pick<DeployParts, 'secrets'>,
+  app: string,
+): Promise<(text: string) => string> {
   return mask(await secrets.valuesOf(app))
 }
 

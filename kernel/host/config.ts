@@ -87,6 +87,12 @@ export const kernelConfig = z.strictObject({
     .describe(
       'Addresses and networks that are not public (of this machine, of its network) and that may be dialled where people name them: git hosts, registries',
     ),
+  appLogMaxMib: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(32)
+    .describe('How much is kept of what the replicas of an app print, for each app'),
   pluginFolders: z.array(z.string()).default([]).describe('Folders of further plugins (development)'),
   disabledPlugins: z.array(z.string()).default([]).describe('Plugins that are not started'),
   onFailure: z

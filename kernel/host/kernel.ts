@@ -25,11 +25,13 @@ import { SecretRow } from '../data/entities/index.ts'
 import { ensureInstanceId } from '../data/facts.ts'
 import { ensureKeyFile } from '../data/key-file.ts'
 import { SecretStore } from '../data/secrets.ts'
+import { AppLogs } from '../deploy/app-logs.ts'
 import { stopApp } from '../deploy/app-stop.ts'
 import { DeploymentLogs } from '../deploy/deployment-log.ts'
 import { DeploymentService } from '../deploy/deployments.ts'
 import { Heads } from '../deploy/heads.ts'
 import { Ledger } from '../deploy/ledger.ts'
+import { LogCollector } from '../deploy/log-collector.ts'
 import { LogService } from '../deploy/logs.ts'
 import { Monitor } from '../deploy/monitor.ts'
 import type { DeployParts } from '../deploy/parts.ts'
@@ -134,6 +136,7 @@ export class Kernel {
       await rememberGates(booted.gates)
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
+      booted.parts.collector.start()
       booted.queue.open()
       kernel.#trimming = trimDaily(booted.parts, booted.stopping.signal)
       kernel.#comparing = kernel.#heads.keep(booted.stopping.signal)
@@ -151,6 +154,7 @@ export class Kernel {
   async stop(reason: string): Promise<void> {
     this.#stopping.abort()
     await this.#monitor.stop()
+    await this.parts.collector.stop()
     await this.#trimming
     await this.#comparing
     await this.#queue.stop()
@@ -308,6 +312,8 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     stop: (app, by) => stopApp(parts, queue, app.id, by),
     removeAll: (app) => removeApp(parts, queue, app),
   })
+  const ledger = new Ledger(database, hooks, clock)
+  const appLogs = new AppLogs(dataDir, config.appLogMaxMib * 1024 * 1024, clock)
   const parts: DeployParts = {
     config,
     instance: await ensureInstanceId(database, dataDir),
@@ -317,11 +323,13 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     hooks,
     clock,
     log,
-    ledger: new Ledger(database, hooks, clock),
+    ledger,
     providers,
     tables,
     pauses,
     logs: new DeploymentLogs(dataDir, clock),
+    appLogs,
+    collector: new LogCollector({ config, clock, log, ledger, providers, secrets, appLogs }),
     workspaces: new Workspaces(dataDir, appsDirOf(config, dataDir)),
     buildTurns: new Turns(config.maxBuilds),
   }

@@ -3,7 +3,7 @@ import type { Container } from './containers.ts'
 import type { Dialect } from './dialect.ts'
 import type { Engine } from './engine.ts'
 import { logFrames } from './log-frames.ts'
-import { type PrintedLine, printedLines } from './log-lines.ts'
+import { type PrintedLine, placeOf, printedLines } from './log-lines.ts'
 
 /** What a container prints; ends quietly when the signal aborts. */
 export async function* printed(
@@ -22,9 +22,18 @@ export async function* printed(
 async function* asked(
   engine: Engine,
   { Id, Config }: Container,
-  { follow = false, signal, tail }: LogOptions,
+  { follow = false, signal, tail, after: cursor }: LogOptions,
 ): AsyncGenerator<PrintedLine> {
-  const query = { stdout: 1, stderr: 1, timestamps: 1, follow: follow ? 1 : 0, tail: tail ?? 'all' }
+  const after = placeOf(cursor)
+  const query = {
+    stdout: 1,
+    stderr: 1,
+    timestamps: 1,
+    follow: follow ? 1 : 0,
+    tail: tail ?? 'all',
+    // A second before: Docker gives what is of this time, Podman only what is later.
+    ...(after === undefined ? {} : { since: Math.floor(Number(after.time)) - 1 }),
+  }
   try {
     const stream = await engine.stream({
       method: 'GET',
@@ -32,7 +41,7 @@ async function* asked(
       query,
       signal,
     })
-    yield* printedLines(logFrames(stream, Config.Tty ? 'raw' : 'frames'), { timestamps: true })
+    yield* printedLines(logFrames(stream, Config.Tty ? 'raw' : 'frames'), { timestamps: true, after })
   } catch (error) {
     if (!signal.aborted) throw error
   }

@@ -150,8 +150,8 @@ export class EngineRuntime implements Runtime {
   async *logs(replica: string, options: LogOptions): AsyncIterable<LogLine> {
     const container = await this.get(replica, options.signal)
     let seq = 0
-    for await (const { at, stream, text } of printed(this.engine, this.dialect, container, options))
-      yield { seq: ++seq, at: at ?? new Date().toISOString(), stream, text, from: replica }
+    for await (const { at, stream, text, cursor } of printed(this.engine, this.dialect, container, options))
+      yield { seq: ++seq, at: at ?? new Date().toISOString(), stream, text, cursor, replica }
   }
 
   async stats(replica: string): Promise<ReplicaStats> {

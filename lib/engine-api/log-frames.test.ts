@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { logFrames } from './log-frames.ts'
-import { printedLines } from './log-lines.ts'
+import { placeOf, printedLines } from './log-lines.ts'
 
 const stamp = '2026-01-02T03:04:05.678901234Z '
 
@@ -19,12 +19,17 @@ async function* cut(bytes: Buffer, chunkBytes: number): AsyncGenerator<Buffer> {
 
 async function linesOf(
   bytes: Buffer,
-  options: { chunkBytes?: number; timestamps?: boolean; raw?: boolean } = {},
+  options: {
+    chunkBytes?: number
+    timestamps?: boolean
+    raw?: boolean
+    after?: ReturnType<typeof placeOf>
+  } = {},
 ) {
-  const { chunkBytes = bytes.length, timestamps = false, raw = false } = options
+  const { chunkBytes = bytes.length, timestamps = false, raw = false, after } = options
   const lines = []
   const frames = logFrames(cut(bytes, chunkBytes), raw ? 'raw' : 'frames')
-  for await (const line of printedLines(frames, { timestamps })) lines.push(line)
+  for await (const line of printedLines(frames, { timestamps, after })) lines.push(line)
   return lines
 }
 
@@ -95,10 +100,39 @@ describe('a log stream', () => {
       frame(2, `${stamp}\n`),
     ])
     const at = '2026-01-02T03:04:05.678Z'
-    assert.deepEqual(await linesOf(bytes, { timestamps: true }), [
+    const lines = (await linesOf(bytes, { timestamps: true })).map(({ cursor, ...line }) => line)
+    assert.deepEqual(lines, [
       { stream: 'stdout', text: 'first half, second half', at },
       { stream: 'stderr', text: '', at },
     ])
+  })
+
+  it('goes on after any line: of one second, in parts, of two streams in each other, and of a log that was cut off', async () => {
+    const second = (count: number) => `2026-01-02T03:04:0${count}Z `
+    const frames = [
+      frame(1, `${second(1)}a\n`),
+      frame(1, `${second(1)}b\n`),
+      frame(1, `${second(2)}c `),
+      frame(2, `${second(3)}d\n`),
+      frame(1, `${second(4)}c\n`),
+      frame(1, `${second(4)}e\n`),
+      frame(2, `${second(4)}f\n`),
+      frame(1, `${second(5)}g\n`),
+    ]
+    const read = (from: Buffer[], cursor?: string) =>
+      linesOf(Buffer.concat(from), { timestamps: true, after: placeOf(cursor) })
+    const whole = await read(frames)
+    assert.deepEqual(
+      whole.map(({ text }) => text),
+      ['a', 'b', 'd', 'c c', 'e', 'f', 'g'],
+    )
+    for (const [index, { cursor }] of whole.entries())
+      assert.deepEqual(await read(frames, cursor), whole.slice(index + 1))
+    assert.deepEqual(
+      (await read(frames.slice(5), whole[0]?.cursor)).map(({ text }) => text),
+      ['e', 'f', 'g'],
+    )
+    assert.equal(placeOf('12'), undefined)
   })
 
   it('cuts lines without end, between characters', async () => {

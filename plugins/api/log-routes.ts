@@ -6,12 +6,15 @@ const after = z.coerce.number().int().min(0).optional()
 const tail = z.coerce.number().int().min(0).max(10_000).optional()
 const since = z.iso.datetime({ offset: true }).optional()
 
+const name = z.string().max(100).optional()
+
 const logLine = z.object({
   seq: z.int(),
   at: z.iso.datetime(),
   stream: z.enum(['stdout', 'stderr', 'rivetr']),
   text: z.string(),
   from: z.string().optional(),
+  replica: z.string().optional(),
 })
 
 export function logRoutes(logs: Logs): AnyRoute[] {
@@ -31,14 +34,16 @@ export function logRoutes(logs: Logs): AnyRoute[] {
     defineRoute({
       method: 'GET',
       path: '/api/apps/:id/logs',
-      summary: 'What the replicas of an app print; as events it follows',
+      summary: 'What the replicas of an app print and printed, earlier ones too; as events it follows',
       access: 'apps:logs',
       params: appParams,
-      query: z.object({ after, tail, since, replica: z.string().max(100).optional() }),
+      query: z.object({ after, tail, since, replica: name, process: name }),
       returns: logLine,
       stream: true,
-      handler: ({ principal, params, query, follow, signal }) =>
-        logs.app(principal, params.id, { ...part(query), replica: query.replica, follow, signal }),
+      handler: ({ principal, params, query, follow, signal }) => {
+        const { replica, process } = query
+        return logs.app(principal, params.id, { ...part(query), replica, process, follow, signal })
+      },
     }),
   ]
 }

@@ -17,11 +17,15 @@ import type { Clock, LogLine, LogStream } from '@rivetr/sdk'
 import { chunkBytes, takeOutput } from './output-file.ts'
 
 const streams = ['stdout', 'stderr'] as const
-const followMs = 100
+/** Pause until it is looked for more: doubles while there is nothing. */
+const firstPauseMs = 100
+const longestPauseMs = 1_000
 
 interface ReadOptions {
   readonly follow: boolean
   readonly tail?: number | undefined
+  /** Only lines of a greater number. */
+  readonly after?: number | undefined
   readonly signal: AbortSignal
   /** Whether the replica has ended: then a last line without an end counts, and following ends. */
   readonly ended: () => boolean
@@ -80,9 +84,11 @@ export class ReplicaLog {
     this.#isFollowed = false
   }
 
-  async *read({ follow, tail, signal, ended }: ReadOptions): AsyncIterable<LogLine> {
+  async *read({ follow, tail, after, signal, ended }: ReadOptions): AsyncIterable<LogLine> {
     let cursor: Cursor = { turn: this.#turn - 1, offset: 0 }
-    let seq: number | undefined
+    // A power cut may have taken the numbers back: then what there is is another log.
+    let seq = after !== undefined && after <= this.#position.seq ? after : undefined
+    let pauseMs = firstPauseMs
     for (let first = true; ; first = false) {
       const isOver = ended()
       if (first && (tail !== undefined || !follow)) this.collect(isOver)
@@ -95,6 +101,8 @@ export class ReplicaLog {
         cursor = { turn: this.#turn, offset: this.#position.logBytes }
         for (const line of first && tail !== undefined ? lastOf(lines, tail) : lines) {
           if (signal.aborted) return
+          if (seq !== undefined && line.seq <= seq) continue
+          pauseMs = firstPauseMs
           if (seq !== undefined && line.seq > seq + 1) yield gapBefore(line, line.seq - seq - 1)
           seq = line.seq
           yield line
@@ -106,7 +114,8 @@ export class ReplicaLog {
         continue
       }
       if (!follow || isOver) return
-      await this.#clock.sleep(followMs, signal).catch(() => undefined)
+      await this.#clock.sleep(pauseMs, signal).catch(() => undefined)
+      pauseMs = Math.min(pauseMs * 2, longestPauseMs)
       if (signal.aborted) return
     }
   }

@@ -135,9 +135,11 @@ export class NativeRuntime implements Runtime {
     return (await this.#replicas.get(id)).listening
   }
 
-  async *logs(id: string, { follow = false, tail, signal }: LogOptions): AsyncIterable<LogLine> {
+  async *logs(id: string, { follow = false, tail, after, signal }: LogOptions): AsyncIterable<LogLine> {
     const replica = await this.#replicas.get(id)
-    yield* this.#replicas.log(id).read({ follow, tail, signal, ended: () => !replica.running })
+    const options = { follow, tail, after: numberOf(after), signal, ended: () => !replica.running }
+    for await (const line of this.#replicas.log(id).read(options))
+      yield { ...line, replica: id, cursor: String(line.seq) }
   }
 
   async stats(id: string): Promise<ReplicaStats> {
@@ -185,3 +187,8 @@ export class NativeRuntime implements Runtime {
 
 /** A one-off is followed to its end, also when it is taken back. */
 const never = new AbortController().signal
+
+/** Undefined for the cursor of another kind of log. */
+function numberOf(cursor: string | undefined): number | undefined {
+  return cursor !== undefined && /^\d+$/.test(cursor) ? Number(cursor) : undefined
+}

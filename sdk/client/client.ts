@@ -41,6 +41,10 @@ interface LogQuery {
   tail?: number | undefined
   since?: string | undefined
 }
+interface AppLogQuery extends LogQuery {
+  replica?: string | undefined
+  process?: string | undefined
+}
 /** A server of ssh; its port is 22 where none is named. */
 interface SshPlace {
   host: string
@@ -143,14 +147,10 @@ export function createClient(options: ClientOptions) {
       /** The token is removed, and nothing is told any more. */
       removeCommitStatus: (app: string) => remove(ofApp(app, 'commit-status')),
       releases: (app: string) => get<Items<ReleaseView>>(ofApp(app, 'releases')),
-      logs: (app: string, query: LogQuery & { replica?: string | undefined } = {}) =>
-        get<Items<LogLine>>(ofApp(app, 'logs'), { ...query }),
+      logs: (app: string, query: AppLogQuery = {}) => get<Items<LogLine>>(ofApp(app, 'logs'), { ...query }),
       /** What the replicas print from now on, until the signal aborts. */
-      followLogs: (
-        app: string,
-        query: LogQuery & { replica?: string | undefined } = {},
-        signal?: AbortSignal,
-      ) => transport.follow<LogLine>(ofApp(app, 'logs'), { ...query }, signal),
+      followLogs: (app: string, query: AppLogQuery = {}, signal?: AbortSignal) =>
+        transport.follow<LogLine>(ofApp(app, 'logs'), { ...query }, signal),
     },
     deployments: {
       get: (id: string) => get<Deployment>(ofDeployment(id)),

@@ -110,6 +110,8 @@ export interface LogOptions {
   readonly follow?: boolean
   /** How many of the last lines; absent: all. */
   readonly tail?: number
+  /** Goes on after the line that had this `cursor`, also one of before a restart of the replica, the engine or Rivetr. */
+  readonly after?: string | undefined
   readonly signal: AbortSignal
 }
 

@@ -84,6 +84,7 @@ export class Retirement {
     const timeoutMs = await stopTimeoutOf(this.#parts, replica)
     const runtime = providers.runtime(replica.runtime)
     await this.#bounded(`stopping ${id}`, timeoutMs + engineLimitMs, () => runtime.stop(id, { timeoutMs }))
+    await this.#parts.collector.finish(replica)
     await this.#bounded(`removing ${id}`, engineLimitMs, () => runtime.remove(id))
     await ledger.setReplica(id, 'stopped')
   }

@@ -32,6 +32,7 @@ export async function start(run: Run): Promise<void> {
         `starting ${process}.${index + 1}${replica.address ? ` at ${replica.address}:${replica.port}` : ''}`,
       )
       await runtime.start(replicaSpec(run.app, replica, release, env), run.signal)
+      run.parts.collector.follow(replica)
     }
   }
   hooks.notify('postStart', run.payload)

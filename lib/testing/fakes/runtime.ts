@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import {
   type ArtefactKind,
   type Capability,
@@ -15,7 +16,7 @@ import {
   type RuntimeEvent,
 } from '@rivetr/sdk'
 
-type Method = 'start' | 'run' | 'keep' | 'stop' | 'remove' | 'list' | 'allot'
+type Method = 'start' | 'run' | 'keep' | 'stop' | 'remove' | 'list' | 'allot' | 'logs'
 
 interface Held {
   readonly spec: ReplicaSpec
@@ -49,6 +50,7 @@ export class FakeRuntime implements Runtime {
   readonly #failures: { readonly method: Method; readonly error: Error }[] = []
   readonly #hangs = new Map<Method, PromiseWithResolvers<void>>()
   readonly #watchers = new Set<(event: RuntimeEvent) => void>()
+  readonly #news = new EventEmitter().setMaxListeners(0)
   #nextPort = 20_000
 
   /** Every replica that there is, by its spec. */
@@ -79,6 +81,7 @@ export class FakeRuntime implements Runtime {
   print(id: string, ...texts: string[]): void {
     const lines = this.#replicas.get(id)?.lines
     for (const text of texts) lines?.push({ seq: lines.length + 1, at: this.now, stream: 'stdout', text })
+    this.#news.emit(id)
   }
 
   /** The machine was started anew: nothing runs, and what there was is known no more. */
@@ -172,9 +175,21 @@ export class FakeRuntime implements Runtime {
     return this.sockets
   }
 
-  async *logs(replica: string, { tail }: LogOptions): AsyncGenerator<LogLine> {
-    const lines = this.#replicas.get(replica)?.lines ?? []
-    yield* tail === undefined ? lines : lines.slice(-tail)
+  async *logs(replica: string, options: LogOptions): AsyncGenerator<LogLine> {
+    const { tail, follow = false, after = '0', signal } = options
+    await this.#enter('logs')
+    const held = this.#replicas.get(replica)
+    if (held === undefined) throw new RivetrError('not_found', `no replica ${replica}`)
+    let next = tail === undefined ? Number(after) : Math.max(0, held.lines.length - tail)
+    while (!signal.aborted) {
+      const more = follow ? once(this.#news, replica, { signal }).catch(() => undefined) : undefined // asked first
+      for (; next < held.lines.length; next += 1) {
+        const line = held.lines[next]
+        if (line !== undefined) yield { ...line, replica, cursor: String(next + 1) }
+      }
+      if (!follow || !held.running) return
+      await more
+    }
   }
 
   async stats(): Promise<ReplicaStats> {
@@ -222,6 +237,7 @@ export class FakeRuntime implements Runtime {
   #end(held: Held, exit: ReplicaExit): void {
     held.running = false
     held.exit = exit
+    this.#news.emit(held.spec.id)
     this.#tell({ kind: 'exited', replica: held.spec.id, exit })
   }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { RivetrError } from '@rivetr/sdk'
+import { type LogLine, RivetrError } from '@rivetr/sdk'
 import { eventually } from './eventually.ts'
 import { answer, collect, limit, type RuntimeTrial, tell, texts } from './runtime-trial.ts'
 
@@ -58,6 +58,44 @@ export function outputTests(trial: RuntimeTrial): void {
         assert.deepEqual(await read({ follow, tail: 2 }), all.slice(1))
         assert.deepEqual(await read({ follow, tail: 0 }), [])
       }
+    })
+
+    it('goes on after any line that it gave, with every line once', async () => {
+      const replica = await startServing()
+      await answer(replica.endpoint, '/print?text=line&times=20')
+      await answer(replica.endpoint, '/print?stream=stderr&text=broken&times=20')
+      const all = await eventually('all lines', async () => {
+        const lines = await collect(trial.runtime.logs(replica.id, { signal: limit() }))
+        return lines.length === 41 ? lines : undefined
+      })
+      for (const [index, { cursor }] of all.entries()) {
+        assert.ok(cursor !== undefined)
+        const rest = await collect(trial.runtime.logs(replica.id, { after: cursor, signal: limit() }))
+        assert.deepEqual(rest.map(placed), all.slice(index + 1).map(placed))
+      }
+      const seen: string[] = []
+      const after = all.at(-2)?.cursor
+      for await (const { text } of trial.runtime.logs(replica.id, { after, follow: true, signal: limit() })) {
+        seen.push(text)
+        if (seen.length === 1) await answer(replica.endpoint, '/print?text=more&times=2')
+        if (text === 'more 2') await trial.runtime.stop(replica.id, { timeoutMs: 5_000 })
+      }
+      assert.deepEqual(seen, [all.at(-1)?.text, 'more 1', 'more 2', 'asked to end'])
+    })
+
+    it('goes on after a line of before its replica was started again', async () => {
+      const replica = await startServing()
+      await trial.runtime.stop(replica.id, { timeoutMs: 5_000 })
+      const before = await collect(trial.runtime.logs(replica.id, { signal: limit() }))
+      assert.deepEqual(texts(before), ['listening', 'asked to end'])
+      await trial.runtime.start(replica, limit())
+      await answer(replica.endpoint, '/print?text=again')
+      const after = before.at(-1)?.cursor
+      const again = await eventually('the lines of its second life', async () => {
+        const lines = texts(await collect(trial.runtime.logs(replica.id, { after, signal: limit() })))
+        return lines.length >= 2 ? lines : undefined
+      })
+      assert.deepEqual(again, ['listening', 'again'])
     })
 
     it('follows a replica until its end', async () => {
@@ -203,4 +241,9 @@ export function outputTests(trial: RuntimeTrial): void {
       assert.ok(stats.pids >= 1, `pids ${stats.pids}`)
     })
   })
+}
+
+/** What must be the same however a log is read. */
+function placed({ at, stream, text, cursor }: LogLine): object {
+  return { at, stream, text, cursor }
 }
