@@ -75,6 +75,33 @@ describe('the engine goes and comes back', () => {
     assert.deepEqual(await addressesOf(engine), addresses)
   })
 
+  for (const [how, rivetrIs] of [
+    ['while Rivetr runs', 'up'],
+    ['while Rivetr is down', 'down'],
+  ] as const)
+    test(`U40: a replica that is taken off its network ${how} is put back, and the log says so`, async () => {
+      const addresses = await addressesOf(engine)
+      const [container = ''] = Object.keys(addresses).filter((name) => /red/.test(name))
+      const load = loadOn(stage, 'blue')
+      if (rivetrIs === 'down') await stage.rivetr.kill()
+      const { body } = await callEngine(engine.socketPath, { path: `/containers${container}/json` })
+      const [network] = Object.keys((JSON.parse(body) as Inspected).NetworkSettings.Networks)
+      const { status } = await callEngine(engine.socketPath, {
+        method: 'POST',
+        path: `/networks/${network}/disconnect`,
+        json: { Container: container.slice(1), Force: true },
+      })
+      assert.equal(status, 200)
+      const saidBefore = (await stage.rivetr.log()).length
+      if (rivetrIs === 'down') await stage.rivetr.start()
+      await until('the replica at its address', async () =>
+        (await addressesOf(engine))[container] === addresses[container] ? true : undefined,
+      )
+      await answerAll(stage)
+      assert.match((await stage.rivetr.log()).slice(saidBefore), /replica [^"]+ of red is back/)
+      assertOwn(await load.stop(), 'blue')
+    })
+
   test('while the engine is away a push waits with the reason, live routes stay, and it goes live afterwards', async () => {
     const [red] = apps
     assert.ok(red)
