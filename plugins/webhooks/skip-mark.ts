@@ -5,7 +5,7 @@ const mark = /\[(?:skip ci|ci skip|skip cd|cd skip|skip deploy|no deploy)\]/i
  * line. Not anywhere: the message of a squash merge repeats the messages of commits that were marked long before.
  */
 export function skipMark(message: string | undefined): string | undefined {
-  const [title = '', ...rest] = (message ?? '').split(/\r?\n/)
+  const [title = '', ...rest] = (message ?? '').split('\n')
   const alone = rest.find((line) => line.trim().replace(mark, '') === '' && mark.test(line))
   return (mark.exec(title) ?? mark.exec(alone ?? ''))?.[0]
 }

@@ -45,6 +45,33 @@ describe("a stranger's webhook provider", { timeout: 60_000 }, () => {
     assert.equal((await stage.deployments(app))[0]?.commit?.id, commits.first)
   })
 
+  it('C11: may give a delivery the id of another kind: that is not a repeat', async () => {
+    await using stage = await openStage({ plugins: [hub()] })
+    const app = await stage.app('shop')
+    const secret = await stage.secretOf(app)
+    assert.equal((await stage.deliver(push(commits.first), { secret, delivery: 'd-1' })).status, 202)
+    const pushed = { event: 'push', url: 'https://git.example.test/org/app', branch: 'main' }
+    const { body } = await stage.deliver(...delivery(secret, { ...pushed, commit: commits.second }, 'd-1'))
+    assert.equal(body.deliveries[0]?.outcome, 'queued')
+    assert.equal((await stage.deliveries(app)).items.length, 2)
+  })
+
+  it('is asked about large bodies in several goes, between which others have their turn', async () => {
+    const seen: string[] = []
+    const verify = () => {
+      seen.push('asked')
+      setImmediate(() => seen.push('turn of others'))
+      return false
+    }
+    const provider = Object.assign(new FakeWebhookProvider(), { verify })
+    await using stage = await openStage({ plugins: [hub(provider)] })
+    for (const name of ['a', 'b', 'c']) await stage.secretOf(await stage.app(name))
+    const large = { padding: 'x'.repeat(5 * 1024 * 1024) }
+    assert.equal((await stage.deliver(...delivery('guess', large, 'h-1'))).status, 401)
+    const asked = 'asked'
+    assert.deepEqual(seen, [asked, 'turn of others', asked, 'turn of others', asked, 'turn of others'])
+  })
+
   it('C1: deploys nothing by a verdict that is not true, or by a fault, and harms no other kind', async () => {
     const odd = (verify: () => unknown) =>
       Object.assign(new FakeWebhookProvider(), { verify: verify as () => boolean })

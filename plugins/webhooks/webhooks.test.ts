@@ -58,7 +58,7 @@ describe('webhooks', { timeout: 60_000 }, () => {
     const chosen = 'a-secret-of-our-own'
     assert.equal((await stage.deliver(push(commits.first), { secret: chosen })).status, 401)
     assert.deepEqual((await stage.local('PUT', at, { secret: chosen })).body, { secret: chosen })
-    for (const secret of ['', 'short', ' '.repeat(20), `${chosen} `])
+    for (const secret of ['', 'short', ' '.repeat(20), `${chosen} `, 'x'.repeat(256)])
       assert.equal((await stage.local('PUT', at, { secret })).status, 400)
     assert.equal((await stage.deliver(push(commits.first), { secret: made })).status, 401)
     assert.equal((await stage.deliver(push(commits.first), { secret: chosen })).status, 202)
@@ -70,6 +70,26 @@ describe('webhooks', { timeout: 60_000 }, () => {
         ['bitbucket', 'generic', 'gitea', 'github', 'gitlab'].map((name) => [name, `/webhooks/${name}`]),
       ),
     })
+  })
+
+  it('lets only those set or remove a secret who may change the app', async () => {
+    await using stage = await openStage()
+    const app = await stage.app('shop')
+    const secret = await stage.secretOf(app)
+    const { key } = await stage.client.keys.create({ name: 'reader', scopes: ['apps:read'] })
+    const as = async (method: string, headers = {}) => {
+      const url = `http://127.0.0.1:${stage.port}/api/apps/shop/webhook`
+      const body = method === 'PUT' ? JSON.stringify({ secret: 'one-of-a-stranger' }) : null
+      return (await fetch(url, { method, body, headers: { ...headers, 'content-type': 'application/json' } }))
+        .status
+    }
+    const reader = { authorization: `Bearer ${key}` }
+    assert.deepEqual(
+      [await as('GET', reader), await as('PUT', reader), await as('DELETE', reader)],
+      [200, 403, 403],
+    )
+    for (const method of ['GET', 'PUT', 'DELETE']) assert.equal(await as(method), 401, method)
+    assert.equal((await stage.deliver(push(commits.first), { secret })).status, 202)
   })
 
   it('C2: deploys exactly the apps whose secret and branch fit', async () => {
