@@ -18,6 +18,9 @@ export interface CreateOptions {
   healthPath?: string
   autoDeploy?: OnOff
   watch?: string[]
+  /** False: they are not fetched. */
+  submodules?: boolean
+  lfs?: boolean
 }
 
 export interface UpdateOptions {
@@ -54,7 +57,7 @@ export async function createApp(
   name: string,
   options: CreateOptions,
 ): Promise<void> {
-  const { source, branch, deployKey, directory, autoDeploy, watch } = options
+  const { source, branch, deployKey, directory, autoDeploy, watch, submodules, lfs } = options
   const { runtime, builder, dockerfile, target, port, route, healthPath } = options
   const app = await client.apps.create({
     name,
@@ -63,6 +66,8 @@ export async function createApp(
       ...(branch && { branch }),
       ...(deployKey && { deployKey }),
       ...(directory && { directory }),
+      ...(submodules === false && { submodules }),
+      ...(lfs === false && { lfs }),
     },
     ...(runtime && { runtime }),
     ...((builder || dockerfile || target) && {

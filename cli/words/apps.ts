@@ -25,6 +25,8 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .option('--branch <name>', 'which branch is deployed (main)')
     .option('--deploy-key <name>', 'with which a private repository is read over ssh')
     .option('--directory <path>', 'the folder of the app in the repository')
+    .option('--no-submodules', 'leave the folders of submodules empty')
+    .option('--no-lfs', 'leave pointers where the content of Git LFS would stand')
     .option('--runtime <name>', 'docker, podman or native; default: the best that is there and can do it')
     .option('--builder <name>', 'dockerfile or procfile; default: what fits the repository')
     .option('--dockerfile <path>', 'when it has another name')

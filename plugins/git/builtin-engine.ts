@@ -1,7 +1,6 @@
 import { Worker } from 'node:worker_threads'
-import type { Commit } from '@rivetr/sdk'
 import type { Answer, Job } from './builtin-worker.ts'
-import type { Checkout, GitEngine, Place } from './engine.ts'
+import type { CheckedOut, Checkout, GitEngine, Place } from './engine.ts'
 import { type Fault, notOnBranch, sourceFault } from './fault.ts'
 import type { TransferLimits } from './transfer-watch.ts'
 
@@ -27,14 +26,14 @@ export class BuiltinEngine implements GitEngine {
     return (await this.#run({ kind: 'refs', place }, signal)) as Map<string, string>
   }
 
-  async checkout({ place, commit, branch, into, onLine, signal }: Checkout): Promise<Commit> {
+  async checkout({ place, commit, branch, into, onLine, signal }: Checkout): Promise<CheckedOut> {
     if (commit.length !== 40)
       throw sourceFault(
         'content',
         `the repository ${place.url} has SHA-256 ids, which the builtin engine does not read: install git, or set engine = "system"`,
       )
     const job = { kind: 'checkout', place, commit, branch, into } as const
-    const got = (await this.#run(job, signal, onLine)) as Commit | undefined
+    const got = (await this.#run(job, signal, onLine)) as CheckedOut | undefined
     if (got === undefined) throw notOnBranch(commit, branch, place.url)
     return got
   }

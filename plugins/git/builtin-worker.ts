@@ -3,11 +3,10 @@ import fs from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Commit } from '@rivetr/sdk'
 import git, { type HttpClient } from 'isomorphic-git'
 import type { BuiltinSettings } from './builtin-engine.ts'
-import { depths, type Place } from './engine.ts'
-import { type Fault, faultOf } from './fault.ts'
+import { type CheckedOut, depths, type Place, refOf } from './engine.ts'
+import { type Fault, faultOf, searching } from './fault.ts'
 import { HttpTransport } from './http-transport.ts'
 import { SshTransport } from './ssh-transport.ts'
 import { writeTree } from './tree.ts'
@@ -18,7 +17,7 @@ export type Job =
       readonly kind: 'checkout'
       readonly place: Place
       readonly commit: string
-      readonly branch: string
+      readonly branch: string | undefined
       readonly into: string
     }
 
@@ -57,11 +56,8 @@ async function refs(): Promise<Map<string, string>> {
 }
 
 /** Undefined when the commit is not there. */
-async function checkout({
-  commit,
-  branch,
-  into,
-}: Extract<Job, { kind: 'checkout' }>): Promise<Commit | undefined> {
+async function checkout(wanted: Extract<Job, { kind: 'checkout' }>): Promise<CheckedOut | undefined> {
+  const { commit, into } = wanted
   const gitdir = join(into, '.git')
   const cache = {}
   const repository = { fs, gitdir, cache }
@@ -75,20 +71,19 @@ async function checkout({
   await fetchRef(repository, transport, commit, 1)
   let found = await has()
   if (found === undefined) {
-    say({ line: `the server hands out no commit by its id; looking for it on ${branch}` })
+    say({ line: searching(wanted) })
     for (const depth of depths) {
-      if (!(await fetchRef(repository, transport, `refs/heads/${branch}`, depth))) return undefined
+      if (!(await fetchRef(repository, transport, refOf(wanted), depth))) return undefined
       found = await has()
       if (found !== undefined) break
     }
   }
   if (found === undefined) return undefined
-  const remarks = await writeTree({ ...repository, tree: found.commit.tree, into })
-  for (const line of remarks) say({ line })
+  const absent = await writeTree({ ...repository, tree: found.commit.tree, into })
   await rm(gitdir, { recursive: true })
   const [message = ''] = found.commit.message.split('\n', 1)
   const author = found.commit.author.name
-  return { id: commit, ...(message && { message }), ...(author && { author }) }
+  return { commit: { id: commit, ...(message && { message }), ...(author && { author }) }, ...absent }
 }
 
 /** False when the server has no such ref. A commit that it does not hand out is not told apart from one that comes: look. */

@@ -47,7 +47,7 @@ async function builtinEngine({ caFile, ...limits }: EngineSettings): Promise<Git
   return new BuiltinEngine({ ...limits, ca })
 }
 
-async function readAuthorities(file: string): Promise<string> {
+export async function readAuthorities(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (error) {

@@ -116,12 +116,20 @@ export function isFault(error: unknown, fault: Fault): error is RivetrError {
 
 export function notOnBranch(
   commit: string,
-  branch: string,
+  branch: string | undefined,
   url: string,
   stderr: readonly string[] = [],
 ): RivetrError {
   const advice = 'push it again if a forced push has replaced it'
-  return sourceFault('commit', `commit ${commit} is not on branch ${branch} of ${url}; ${advice}`, stderr)
+  return sourceFault('commit', `commit ${commit} is not on ${branchOf(branch)} of ${url}; ${advice}`, stderr)
+}
+
+export function searching({ branch }: { readonly branch: string | undefined }): string {
+  return `the server hands out no commit by its id; looking for it on ${branchOf(branch)}`
+}
+
+function branchOf(branch: string | undefined): string {
+  return branch === undefined ? 'the default branch' : `branch ${branch}`
 }
 
 /**

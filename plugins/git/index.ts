@@ -37,10 +37,11 @@ export default definePlugin({
   async setup(ctx) {
     const [
       { parseAddress },
-      { chooseEngine },
+      { chooseEngine, readAuthorities },
       { DeployKeys },
       { KnownHosts },
       { deployKeyRoutes, knownHostRoutes },
+      { Lfs },
       { GitSource },
     ] = await Promise.all([
       import('./address.ts'),
@@ -48,17 +49,28 @@ export default definePlugin({
       import('./deploy-keys.ts'),
       import('./known-hosts.ts'),
       import('./routes.ts'),
+      import('./lfs.ts'),
       import('./source.ts'),
     ])
     const database = ctx.get(Database)
     const clock = ctx.get(Clock)
     const deployKeys = new DeployKeys(database, ctx.get(Secrets), clock)
     const { outgoingAllow } = ctx.get(Config)
-    const knownHosts = new KnownHosts(database, clock, new Outgoing(outgoingAllow))
+    const outgoing = new Outgoing(outgoingAllow)
+    const knownHosts = new KnownHosts(database, clock, outgoing)
     const { allowFile, engine, ...settings } = ctx.config
     const choose = chooseEngine(engine, { ...settings, outgoingAllow, home: ctx.dataDir })
 
-    ctx.provide(Source, 'git', () => new GitSource({ engine: choose, allowFile, deployKeys, knownHosts }))
+    const lfs = async () => {
+      const ca = settings.caFile === undefined ? undefined : await readAuthorities(settings.caFile)
+      return new Lfs({ ...settings, outgoing, ca })
+    }
+
+    ctx.provide(
+      Source,
+      'git',
+      () => new GitSource({ engine: choose, allowFile, deployKeys, knownHosts, lfs }),
+    )
     ctx.tap('appValidate', async ({ draft: { source }, before, issue }) => {
       // An app from before a rule is not kept from being changed by it.
       if (

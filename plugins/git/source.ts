@@ -12,6 +12,8 @@ import type { DeployKeys } from './deploy-keys.ts'
 import type { GitEngine, Place } from './engine.ts'
 import { isFault, sourceFault } from './fault.ts'
 import type { KnownHosts } from './known-hosts.ts'
+import type { Lfs } from './lfs.ts'
+import { checkoutWhole } from './whole-checkout.ts'
 
 const branchesNamed = 10
 const heads = 'refs/heads/'
@@ -26,6 +28,7 @@ export interface GitSourceParts extends SshParts {
   /** Chosen anew for each piece of work. */
   engine(): Promise<GitEngine>
   readonly allowFile: boolean
+  lfs(): Promise<Lfs>
 }
 
 /** Repositories over http, https and ssh. */
@@ -69,9 +72,15 @@ export class GitSource implements Source {
     const engine = await this.#parts.engine()
     onLine(`fetching ${commit} from ${place.url}`)
     try {
-      return await engine.checkout({ place, commit, branch: source.branch, into, onLine, signal })
+      const { submodules = true, lfs: lfsContent = true } = source
+      const open = (other: Omit<Place, 'access'>) => this.#open(other, place)
+      return await checkoutWhole(
+        { engine, lfs: await this.#parts.lfs(), submodules, lfsContent, open },
+        { place, commit, branch: source.branch, into, onLine, signal },
+      )
     } catch (error) {
-      if (!isFault(error, 'commit')) throw error
+      // That of a submodule says so itself.
+      if (!isFault(error, 'commit') || error.cause !== undefined) throw error
       // The commit may be missing because its branch is gone: then that is what people have to know.
       const refs = await engine.refs(place, signal)
       if (!refs.has(heads + source.branch)) throw missingBranch(source.branch, place, refs)
@@ -88,14 +97,28 @@ export class GitSource implements Source {
   }
 
   async #place({ url, deployKey }: SourceSettings): Promise<Place> {
-    const { allowFile, knownHosts, deployKeys } = this.#parts
+    const { allowFile, deployKeys } = this.#parts
     const address = parseAddress(url, allowFile)
     if (address.ssh === undefined) return address
-    const [hostKeys, privateKey] = await Promise.all([
-      knownHosts.of(address.ssh.host, address.ssh.port),
-      deployKey === undefined ? undefined : deployKeys.privateKey(deployKey),
-    ])
-    return { ...address, access: { server: address.ssh, hostKeys, privateKey } }
+    return this.#openSsh(
+      address,
+      deployKey === undefined ? undefined : await deployKeys.privateKey(deployKey),
+    )
+  }
+
+  /** A repository that another one names: the app's key opens what is on the server that it is for. */
+  async #open(other: Omit<Place, 'access'>, { access }: Place): Promise<Place> {
+    if (other.ssh === undefined) return other
+    const { host, port } = other.ssh
+    const own = access?.server.host === host && access.server.port === port
+    return this.#openSsh(other, own ? access.privateKey : undefined)
+  }
+
+  async #openSsh(address: Address, privateKey: string | undefined): Promise<Place> {
+    const server = address.ssh
+    if (server === undefined) return address
+    const hostKeys = await this.#parts.knownHosts.of(server.host, server.port)
+    return { ...address, access: { server, hostKeys, privateKey } }
   }
 }
 

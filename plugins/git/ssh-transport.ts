@@ -105,7 +105,7 @@ export class SshTransport implements HttpClient {
 }
 
 /** As git quotes for the shell at the other end. */
-function quoted(path: string): string {
+export function quoted(path: string): string {
   return `'${path.replace(/['!]/g, (sign) => `'\\${sign}'`)}'`
 }
 

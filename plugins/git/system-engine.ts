@@ -1,10 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Commit } from '@rivetr/sdk'
-import { type Checkout, depths, type GitEngine, type Place } from './engine.ts'
-import { faultOf, lacksRef, notOnBranch, refusalOf, sourceFault } from './fault.ts'
+import { type CheckedOut, type Checkout, depths, type GitEngine, type Place, refOf } from './engine.ts'
+import { faultOf, lacksRef, notOnBranch, refusalOf, searching, sourceFault } from './fault.ts'
 import { GitProgram, type GitSettings } from './program.ts'
-import { remarks } from './remarks.ts'
+import { absentParts } from './remarks.ts'
 
 /** The git program of the machine. */
 export class SystemEngine implements GitEngine {
@@ -28,21 +27,20 @@ export class SystemEngine implements GitEngine {
     )
   }
 
-  async checkout(request: Checkout): Promise<Commit> {
-    const { place, commit, into, onLine, signal } = request
+  async checkout(request: Checkout): Promise<CheckedOut> {
+    const { place, commit, into, signal } = request
     const format = commit.length === 64 ? 'sha256' : 'sha1'
     await this.#local(['init', '--quiet', '--template=', `--object-format=${format}`], request)
     await this.#fetch(request)
     await this.#local(['checkout', '--quiet', '--force', '--detach', commit, '--'], request)
-    const [[id, author, message], remarked] = await Promise.all([
+    const [[id, author, message], absent] = await Promise.all([
       this.#local(['log', '-1', '--format=%H%n%an%n%s', commit, '--'], request),
-      remarks((args) => this.#git.run(args, { cwd: into, signal })),
+      absentParts((args) => this.#git.run(args, { cwd: into, signal })),
     ])
     if (id !== commit) throw sourceFault('commit', `${place.url} gave ${id} where ${commit} was asked for`)
-    for (const remark of remarked) onLine(remark)
     // Nothing that is built may contain the history; credentials were never written to it.
     await rm(join(into, '.git'), { recursive: true, force: true })
-    return { id, ...(message ? { message } : {}), ...(author ? { author } : {}) }
+    return { commit: { id, ...(message ? { message } : {}), ...(author ? { author } : {}) }, ...absent }
   }
 
   async #fetch(request: Checkout): Promise<void> {
@@ -57,9 +55,10 @@ export class SystemEngine implements GitEngine {
   }
 
   /** For servers that hand out no commit by its id: goes down the branch, deeper each time, until the commit is there. */
-  async #searchBranch({ place, commit, branch, into: cwd, onLine, signal }: Checkout): Promise<boolean> {
-    onLine(`the server hands out no commit by its id; looking for it on ${branch}`)
-    const refspec = `+refs/heads/${branch}:refs/rivetr/head`
+  async #searchBranch(request: Checkout): Promise<boolean> {
+    const { place, commit, into: cwd, onLine, signal } = request
+    onLine(searching(request))
+    const refspec = `+${refOf(request)}:refs/rivetr/head`
     for (const depth of depths) {
       const args = [...fetchArgs, `--depth=${depth}`, '--', place.url, refspec]
       const { exitCode, stderr } = await this.#git.run(args, { cwd, signal, place, onLine })

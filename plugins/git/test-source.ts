@@ -1,4 +1,6 @@
+import { Outgoing } from '@rivetr/sdk/kit'
 import type { GitEngine } from './engine.ts'
+import { Lfs } from './lfs.ts'
 import { GitSource, type GitSourceParts } from './source.ts'
 
 /** For servers of this machine at their first address alone. */
@@ -10,7 +12,14 @@ export const testSettings = {
 
 /** A source with this engine; without more said it knows no server of ssh and has no key. */
 export function testSource(engine: GitEngine, parts: Partial<GitSourceParts> = {}): GitSource {
-  return new GitSource({ engine: async () => engine, allowFile: false, ...noSsh, ...parts })
+  const lfs = new Lfs({ ...testSettings, outgoing: new Outgoing(testSettings.outgoingAllow) })
+  return new GitSource({
+    engine: async () => engine,
+    allowFile: false,
+    lfs: async () => lfs,
+    ...noSsh,
+    ...parts,
+  })
 }
 
 const noSsh = {

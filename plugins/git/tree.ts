@@ -1,8 +1,8 @@
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { matchesGlob } from 'node:path'
 import git from 'isomorphic-git'
+import type { CheckedOut } from './engine.ts'
 import { sourceFault } from './fault.ts'
-import { remarkOf } from './remarks.ts'
 
 const pointer = Buffer.from('version https://git-lfs.github.com/spec/')
 
@@ -19,15 +19,17 @@ interface Entry {
 }
 
 /**
- * Writes the files of a tree into an empty folder; returns what a person should know. Names stay the bytes that they are.
+ * Writes the files of a tree into an empty folder; returns what is named in it and lies elsewhere. Names stay the bytes that they are.
  * Whatever is made is made new, so that no entry can go through a link that another has laid.
  */
 export async function writeTree({
   tree,
   into,
   ...repository
-}: Repository & { readonly tree: string; readonly into: string }): Promise<string[]> {
-  const submodules: string[] = []
+}: Repository & { readonly tree: string; readonly into: string }): Promise<
+  Pick<CheckedOut, 'submodules' | 'pointers'>
+> {
+  const submodules: { path: string; commit: string }[] = []
   const pointers: string[] = []
   let lfs: readonly string[] = []
 
@@ -44,7 +46,7 @@ export async function writeTree({
         await write(child, target, childPath)
       } else if (mode === '160000') {
         await mkdir(target)
-        submodules.push(childPath)
+        submodules.push({ path: childPath, commit: child })
       } else if (mode === '120000') await symlink(await bytes(repository, child), target)
       else {
         const content = await bytes(repository, child)
@@ -57,7 +59,7 @@ export async function writeTree({
   }
 
   await write(tree, Buffer.from(into), '')
-  return remarkOf({ submodules, pointers })
+  return { submodules, pointers }
 }
 
 async function bytes({ fs, gitdir, cache }: Repository, oid: string): Promise<Buffer> {

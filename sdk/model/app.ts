@@ -81,6 +81,10 @@ export const sourceSettings = z.strictObject({
   deployKey: providerName.optional(),
   /** The folder of the app inside the repository. */
   directory: repositoryPath.optional(),
+  /** Whether submodules are fetched, too; absent: true. */
+  submodules: z.boolean().optional(),
+  /** Whether the content of Git LFS is fetched where files are its pointers; absent: true. */
+  lfs: z.boolean().optional(),
 })
 export type SourceSettings = z.output<typeof sourceSettings>
 

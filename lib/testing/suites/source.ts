@@ -303,7 +303,123 @@ export function sourceSuite(name: string, options: SourceSuiteOptions): void {
       )
     })
 
-    it('names submodules and Git LFS pointers in the log, as their content is not fetched', async () => {
+    /** A repository with submodules: path to address and commit. */
+    async function withSubmodules(
+      modules: Readonly<Record<string, { url: string; commit: string; name?: string }>>,
+      files: Readonly<Record<string, string>> = {},
+    ): Promise<{ workshop: Workshop; id: string }> {
+      const workshop = await repository()
+      const gitmodules = Object.entries(modules).map(
+        ([path, { url, name = path }]) => `[submodule "${name}"]\n\tpath = ${path}\n\turl = ${url}\n`,
+      )
+      for (const [path, { commit }] of Object.entries(modules))
+        await workshop.git('update-index', '--add', '--cacheinfo', `160000,${commit},${path}`)
+      const id = await workshop.commit('parts elsewhere', { '.gitmodules': gitmodules.join(''), ...files })
+      await workshop.push()
+      return { workshop, id }
+    }
+
+    it('fetches submodules at the commits that are named, in submodules too', async () => {
+      const inner = await repository()
+      const first = await inner.commit('inner', { 'inner.txt': '1' })
+      await inner.commit('moved on', { 'inner.txt': '2' })
+      await inner.push()
+      const outer = await withSubmodules(
+        { 'deep/inner': { url: `../${inner.name}.git`, commit: first } },
+        { 'outer.txt': 'o' },
+      )
+      const { workshop, id } = await withSubmodules(
+        {
+          'vendor/outer': { url: `${server.url}/${outer.workshop.name}.git`, commit: outer.id },
+          again: { url: `./../${inner.name}.git`, commit: first },
+        },
+        { app: 'a' },
+      )
+      await fetched(settings(workshop), id, async (into, _, log) => {
+        const read = (path: string) => readFile(join(into, path), 'utf8')
+        assert.equal(await read('vendor/outer/outer.txt'), 'o')
+        assert.equal(await read('vendor/outer/deep/inner/inner.txt'), '1')
+        assert.equal(await read('again/inner.txt'), '1')
+        const names = (await readdir(into, { recursive: true })).filter((name) =>
+          /(^|\/)\.git(\/|$)/.test(name),
+        )
+        assert.deepEqual(names, [])
+        assert.ok(
+          log.some((line) => line.startsWith(`fetching the submodule vendor/outer: ${outer.id} from `)),
+        )
+      })
+      await fetched(settings(workshop, { submodules: false }), id, async (into, _, log) => {
+        assert.deepEqual(await readdir(join(into, 'vendor/outer')), [])
+        assert.equal(log.filter((line) => /submodules are not fetched.*vendor\/outer/.test(line)).length, 1)
+      })
+    })
+
+    it('D2: refuses hostile submodules by name and address, and says which', async () => {
+      const mark = join(folder, 'submodule-pwned')
+      const commit = '0123456789'.repeat(4)
+      const rows: readonly (readonly [
+        Record<string, { url: string; commit: string; name?: string }>,
+        RegExp,
+      ])[] = [
+        ...[
+          ...[`-oProxyCommand=touch ${mark}`, `--upload-pack=touch ${mark}`, `ext::sh -c touch% ${mark}`],
+          ...[
+            `ssh://-oProxyCommand=touch%20${mark}/x`,
+            'ftp://127.0.0.1/x.git',
+            '/etc',
+            '../../../../../x.git',
+          ],
+        ].map((url) => [{ lib: { url, commit } }, /lib: |hostile|leads above|no repository/] as const),
+        [{ lib: { url: 'https://127.0.0.1/x', commit, name: '../../.git/modules/x' } }, /leads out|hostile/],
+        [{ lib: { url: '../gone.git', commit } }, /^submodule lib: there is no repository at /],
+      ]
+      for (const [modules, says] of rows) {
+        const { workshop, id } = await withSubmodules(modules)
+        await assert.rejects(
+          fetched(settings(workshop), id, () => undefined),
+          (error) => isFault(error) && says.test(error.message),
+          JSON.stringify(modules),
+        )
+      }
+      await assert.rejects(lstat(mark))
+    })
+
+    it('refuses a submodule whose commit is gone, a .gitmodules behind a link, and what leads to itself for ever', async () => {
+      const lib = await repository()
+      await lib.commit('there', { a: '1' })
+      await lib.push()
+      const gone = await withSubmodules({
+        lib: { url: `../${lib.name}.git`, commit: '0123456789'.repeat(4) },
+      })
+      await assert.rejects(
+        fetched(settings(gone.workshop), gone.id, () => undefined),
+        (error) => isFault(error, 'commit') && /^submodule lib: /.test(error.message),
+      )
+      const linked = await repository()
+      await linked.commit('base', { a: '1' })
+      const target = (await linked.make(['hash-object', '-w', '--stdin'], '/etc/hostname')).trim()
+      const entries = `120000 blob ${target}\t.gitmodules\n160000 commit ${'1'.repeat(40)}\tlib\n`
+      const tree = (await linked.make(['mktree', '--missing'], entries)).trim()
+      const id = (await linked.git('commit-tree', tree, '-m', 'linked')).trim()
+      await linked.git('push', '--quiet', 'origin', `${id}:refs/heads/main`)
+      await assert.rejects(
+        fetched(settings(linked), id, () => undefined),
+        (error) => isFault(error, 'content'),
+      )
+      // Each holds the one before, at ever more depth.
+      let below = { url: `../${lib.name}.git`, commit: (await lib.git('rev-parse', 'HEAD')).trim() }
+      let top = await withSubmodules({ lib: below })
+      for (let depth = 0; depth < 9; depth += 1) {
+        below = { url: `../${top.workshop.name}.git`, commit: top.id }
+        top = await withSubmodules({ lib: below })
+      }
+      await assert.rejects(
+        fetched(settings(top.workshop), top.id, () => undefined),
+        (error) => isFault(error, 'content') && /lie in submodules 8 times and more/.test(error.message),
+      )
+    })
+
+    it('names Git LFS pointers in the log where no server has their content, and submodules without an address', async () => {
       const workshop = await repository()
       const other = await workshop.commit('base', { a: '1' })
       await workshop.git('update-index', '--add', '--cacheinfo', `160000,${other},vendor/library`)
@@ -411,6 +527,30 @@ export function sourceSuite(name: string, options: SourceSuiteOptions): void {
             assert.deepEqual(await readdir(into), ['a'])
             assert.doesNotMatch(log.join('\n'), secret)
           })
+          const { workshop: outer, id: outerId } = await withSubmodules({
+            lib: { url: `../${workshop.name}.git`, commit: id },
+            away: { url: `${server.url}/${workshop.name}.git`, commit: id },
+          })
+          await fetched(
+            at(credentials.user, credentials.password, outer.name),
+            outerId,
+            async (into, _, log) => {
+              assert.deepEqual(await readdir(join(into, 'lib')), ['a'], 'its own host gets the credentials')
+              assert.deepEqual(await readdir(join(into, 'away')), ['a'])
+              assert.doesNotMatch(log.join('\n'), secret)
+            },
+          )
+          // Another origin gets none: the repository there wants the same ones, and is not opened.
+          const foreign = await withSubmodules({
+            lib: { url: `${locked.url}/${workshop.name}.git`, commit: id },
+          })
+          const elsewhere = new URL(`${server.url}/${foreign.workshop.name}.git`)
+          elsewhere.username = encodeURIComponent(credentials.user)
+          elsewhere.password = encodeURIComponent(credentials.password)
+          await assert.rejects(
+            fetched(settings(foreign.workshop, { url: elsewhere.href }), foreign.id, () => undefined),
+            (error) => isFault(error, 'access') && /^submodule lib: no access/.test(error.message),
+          )
           const refused = [
             at('oauth2', 'T0KEN_placeholder_wrong'),
             settings(workshop, { url: `${locked.url}/${workshop.name}.git` }),
