@@ -6,6 +6,7 @@ import type { App, AppChange, AppDraft, EnvChange, EnvEntry, RouteSettings } fro
 import type { Deployment, Release, TriggerKind } from './model/deployment.ts'
 import type { Page, PageQuery } from './model/page.ts'
 import type { TrafficChange, TrafficView } from './model/route.ts'
+import type { Branch } from './providers/source.ts'
 import { token } from './token.ts'
 
 /**
@@ -24,6 +25,8 @@ export interface Apps {
   stop(principal: Principal, app: string): Promise<App>
   /** Takes its routes away, stops its replicas and removes everything that Rivetr made for it. */
   remove(principal: Principal, app: string): Promise<void>
+  /** The branches of its source, and where they are. Errors: those of `Source`. */
+  branches(principal: Principal, app: string): Promise<Branch[]>
   env(principal: Principal, app: string): Promise<EnvEntry[]>
   changeEnv(principal: Principal, app: string, change: EnvChange): Promise<EnvEntry[]>
 }
@@ -34,6 +37,10 @@ export interface DeploymentRequest {
   readonly kind: TriggerKind
   /** A whole commit id; absent: the head of the app's branch when its turn comes. */
   readonly commit?: string | undefined
+  /** A branch, or a tag as `refs/tags/v1`, instead: its commit as it is now. */
+  readonly ref?: string | undefined
+  /** ISO 8601: it waits until then, over restarts, too. One whose time has gone by while Rivetr was down begins at the next start. */
+  readonly at?: string | undefined
   readonly message?: string | undefined
   readonly reason?: string | undefined
   readonly requestId?: string | undefined

@@ -21,6 +21,7 @@ export interface CreateOptions {
   /** False: they are not fetched. */
   submodules?: boolean
   lfs?: boolean
+  check?: boolean
 }
 
 export interface UpdateOptions {
@@ -52,12 +53,18 @@ export async function showApp({ client, output }: Session, name: string): Promis
   output.result(app, describe(app))
 }
 
+export async function listBranches({ client, output }: Session, name: string): Promise<void> {
+  const { items } = await client.apps.branches(name)
+  const rows = items.map(({ name: branch, commit }) => [branch, commit])
+  output.result({ items }, items.length === 0 ? 'no branches' : table(['BRANCH', 'COMMIT'], rows))
+}
+
 export async function createApp(
   { client, output }: Session,
   name: string,
   options: CreateOptions,
 ): Promise<void> {
-  const { source, branch, deployKey, directory, autoDeploy, watch, submodules, lfs } = options
+  const { source, branch, deployKey, directory, autoDeploy, watch, submodules, lfs, check } = options
   const { runtime, builder, dockerfile, target, port, route, healthPath } = options
   const app = await client.apps.create({
     name,
@@ -82,6 +89,7 @@ export async function createApp(
     ...(healthPath && { health: { kind: 'http', path: healthPath } }),
     ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
     ...(watch && { watchPaths: watch }),
+    ...(check === false && { check }),
   })
   output.result(app, `${describe(app)}\n\ncreated; "rivetr deploy ${app.name}" deploys it`)
 }

@@ -21,17 +21,19 @@ export interface FollowOptions {
 export async function deploy(
   session: Session,
   app: string,
-  options: FollowOptions & { commit?: string; from?: string; message?: string },
+  options: FollowOptions & { commit?: string; tag?: string; at?: string; from?: string; message?: string },
 ): Promise<number> {
-  const { commit, from, message } = options
+  const { commit, tag, at, from, message } = options
   if (from === undefined && message !== undefined) throw new UsageError('--message goes with --from')
-  if (from !== undefined && commit !== undefined)
-    throw new UsageError('--from and --commit exclude each other')
+  if ([from, commit, tag].filter((each) => each !== undefined).length > 1)
+    throw new UsageError('--from, --commit and --tag exclude each other')
+  if (from !== undefined && at !== undefined)
+    throw new UsageError('an upload is deployed now: leave --at out')
   const deployment =
     from === undefined
-      ? await session.client.apps.deploy(app, { commit })
+      ? await session.client.apps.deploy(app, { commit, at, ...(tag && { ref: `refs/tags/${tag}` }) })
       : await session.client.apps.upload(app, await archiveOf(from), { message })
-  return conclude(session, deployment, options)
+  return conclude(session, deployment, at === undefined ? options : { follow: false })
 }
 
 /** Brings back the release with this number, or the one that served before the live one. */

@@ -6,7 +6,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
   const module = () => import('../commands/apps.ts')
   const apps = rivetr
     .command('apps')
-    .description('apps: list, show, create, update, stop, start, restart, delete')
+    .description('apps: list, show, branches, create, update, stop, start, restart, delete')
   apps
     .command('list')
     .description('all apps')
@@ -36,6 +36,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .option('--health-path <path>', 'must answer with 2xx or 3xx before traffic is switched')
     .addOption(autoDeploy())
     .option('--watch <pattern>', watch, collect)
+    .option('--no-check', 'do not ask first whether the source can be read')
     .addHelpText('after', () =>
       examples([
         'rivetr apps create shop --source https://git.example.com/shop.git --route shop.example.com',
@@ -43,6 +44,10 @@ export function addApps(rivetr: Command, asking: Asking): void {
       ]),
     )
     .action(asking(async () => (await module()).createApp))
+  apps
+    .command('branches <app>')
+    .description('the branches of its source, and the commits at their heads')
+    .action(asking(async () => (await module()).listBranches))
   apps
     .command('update <app>')
     .description('change what was said; the rest stays')

@@ -8,6 +8,8 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
     .command('deploy <app>')
     .description('deploy the head of the branch and follow until it is live; exits with 1 when it fails')
     .option('--commit <id>', 'a whole commit id instead')
+    .option('--tag <name>', 'a tag instead')
+    .option('--at <time>', 'not now but then, such as 2027-01-31T03:00:00Z; "rivetr cancel" takes it back')
     .option(
       '--from <path>',
       'upload this folder, or a tar, tar.gz or zip, for an app whose source is upload:NAME',
@@ -19,6 +21,7 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
         'rivetr deploy shop',
         'rivetr deploy shop --no-follow --json',
         'rivetr deploy shop --from .',
+        'rivetr deploy shop --tag v1.2 --at 2027-01-31T03:00:00Z',
       ]),
     )
     .action(asking(async () => (await module()).deploy))

@@ -1,4 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { InferEntity } from '@mikro-orm/core'
 import {
   type App,
@@ -6,6 +7,7 @@ import {
   type AppDraft,
   type AppSettings,
   type Apps,
+  type Branch,
   type Clock,
   type EnvChange,
   type EnvEntry,
@@ -14,6 +16,7 @@ import {
   type Principal,
   RivetrError,
   type Rows,
+  type SourceSettings,
 } from '@rivetr/sdk'
 import type { HookHost } from '../host/hook-host.ts'
 import { assertMay, visibleApps } from './access.ts'
@@ -34,6 +37,9 @@ export interface AppServiceParts {
   readonly clock: Clock
   /** Checks that what an app names exists, and chooses its runtime. */
   plan(draft: AppDraft): Promise<{ runtime: string; reason?: string }>
+  /** Refuses a source that is wrong, or cannot be read with what is given. */
+  checkSource(source: SourceSettings): Promise<void>
+  branches(source: SourceSettings): Promise<Branch[]>
   /** The table of the edges is to be computed anew. */
   publishRoutes(): Promise<void>
   /** Ends all that runs for an app, for as long as nobody starts it. */
@@ -64,6 +70,7 @@ export class AppService implements Apps {
     assertMay(principal, 'apps:write')
     await this.#validate(draft)
     const { runtime, reason } = await this.#parts.plan(draft)
+    if (draft.check !== false) await this.#parts.checkSource(draft.source)
     const {
       name,
       source,
@@ -72,6 +79,7 @@ export class AppService implements Apps {
       env = {},
       routes = [],
       runtime: _,
+      check: _check,
       ...settings
     } = draft
     const stored = await storedRoutes(routes, [])
@@ -109,12 +117,14 @@ export class AppService implements Apps {
     assertMay(principal, 'apps:write')
     const row = await this.#find(principal, id)
     const before = await this.#view(row)
-    const { name = row.name, source = row.source, ...rest } = change
+    const { name = row.name, source = row.source, check = true, ...rest } = change
     const { autoDeploy = row.autoDeploy, watchPaths = row.watchPaths, ...changes } = rest
     const settings = applied(row.settings, changes)
     const set = { name, source, autoDeploy, watchPaths }
     await this.#validate({ ...set, runtime: row.runtime, ...settings }, before)
     await this.#parts.plan({ ...set, runtime: row.runtime, ...settings })
+    // What somebody has once saved does not keep the app from being changed.
+    if (check && !isDeepStrictEqual(source, row.source)) await this.#parts.checkSource(source)
     await this.#write(name, async (rows) => {
       await rows.nativeUpdate(AppRow, { id: row.id }, { ...set, settings, updatedAt: this.#now() })
     })
@@ -138,6 +148,10 @@ export class AppService implements Apps {
     await this.#parts.hooks.call('preAppDelete', { app, by: principal })
     await this.#parts.removeAll(app)
     this.#parts.hooks.notify('appDeleted', { app, by: principal })
+  }
+
+  async branches(principal: Principal, id: string): Promise<Branch[]> {
+    return this.#parts.branches((await this.get(principal, id)).source)
   }
 
   async env(principal: Principal, id: string): Promise<EnvEntry[]> {
@@ -218,7 +232,7 @@ export class AppService implements Apps {
 /** Absent stays, null clears. */
 function applied(
   settings: AppSettings,
-  changes: Omit<AppChange, 'name' | 'source' | 'autoDeploy' | 'watchPaths'>,
+  changes: Omit<AppChange, 'name' | 'source' | 'autoDeploy' | 'watchPaths' | 'check'>,
 ): AppSettings {
   const merged: Record<string, unknown> = { ...settings }
   for (const [key, value] of Object.entries(changes)) {

@@ -9,6 +9,8 @@ import {
   type Principal,
   type Release,
   RivetrError,
+  type Source,
+  type SourceSettings,
 } from '@rivetr/sdk'
 import { assertMay } from '../data/access.ts'
 import { deploymentViews } from '../data/deployment-view.ts'
@@ -21,7 +23,10 @@ import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
 import { releaseView } from './replica-spec.ts'
+import { askSource } from './source-question.ts'
 import { finalStates, restartable } from './states.ts'
+
+const furthestMs = 366 * 24 * 3_600_000
 
 /** Deployments and releases for everyone outside the pipeline. */
 export class DeploymentService implements Deployments {
@@ -34,12 +39,40 @@ export class DeploymentService implements Deployments {
   }
 
   async request(principal: Principal, app: string, request: DeploymentRequest): Promise<Deployment> {
-    const { id } = await this.#mayDeploy(principal, app)
+    const { id, source } = await this.#mayDeploy(principal, app)
+    if (request.commit !== undefined && request.ref !== undefined)
+      throw new RivetrError('invalid_input', 'a commit and a ref exclude each other: name one')
+    const at = request.at === undefined ? undefined : this.#future(request.at)
+    const found = request.ref === undefined ? request.commit : await this.#resolve(source, request.ref)
     const commit =
-      request.commit === undefined
+      found === undefined
         ? null
-        : { id: request.commit, ...(request.message === undefined ? {} : { message: request.message }) }
-    return this.#enqueue(principal, id, request, { commit, release: null })
+        : { id: found, ...(request.message === undefined ? {} : { message: request.message }) }
+    if (at === undefined) return this.#enqueue(principal, id, request, { commit, release: null })
+    const scheduled = { ...request, kind: 'schedule', reason: `for ${at}` } as const
+    return this.#enqueue(principal, id, scheduled, {
+      commit,
+      release: null,
+      state: 'waiting',
+      reason: `it is scheduled for ${at}`,
+      resumeAt: at,
+    })
+  }
+
+  /** In the one spelling in which rows are compared. */
+  #future(at: string): string {
+    const ms = Date.parse(at)
+    const now = this.#parts.clock.now()
+    if (Number.isNaN(ms) || ms <= now || ms > now + furthestMs)
+      throw new RivetrError('invalid_input', `at: ${at} is no time within the next year`)
+    return new Date(ms).toISOString()
+  }
+
+  /** At once: whoever asks is to hear that there is no such tag. */
+  async #resolve(source: SourceSettings, ref: string): Promise<string> {
+    const { providers, clock } = this.#parts
+    const ask = (asked: Source, signal: AbortSignal) => asked.resolve(source, ref, signal)
+    return (await askSource(providers, clock, source, ask)).id
   }
 
   async list(principal: Principal, app: string, query: Partial<PageQuery> = {}): Promise<Page<Deployment>> {
@@ -169,7 +202,7 @@ export class DeploymentService implements Deployments {
     principal: Principal,
     app: string,
     request: DeploymentRequest,
-    what: Pick<DeploymentRecord, 'commit' | 'release'>,
+    what: Pick<DeploymentRecord, 'commit' | 'release'> & Partial<DeploymentRecord>,
   ): Promise<Deployment> {
     const { ledger, database, log } = this.#parts
     const id = randomUUIDv7()
@@ -194,12 +227,12 @@ export class DeploymentService implements Deployments {
         trigger: request.kind,
         by: principal.name,
         triggerReason: request.reason ?? null,
-        ...what,
         attempt: 1,
         promoted: [],
         lastLines: [],
         requestId: request.requestId ?? null,
         createdAt: ledger.now(),
+        ...what,
       })
       return gone
     })

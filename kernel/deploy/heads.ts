@@ -76,7 +76,12 @@ export class Heads {
   async #follows({ id }: App): Promise<boolean> {
     const deployments = await this.#parts.ledger.find({ app: id })
     const takesHead = deployments.some(
-      ({ commit, release, state }) => !commit && !release && !finalStates.includes(state),
+      // A scheduled one takes the head of its own time, not of now.
+      ({ commit, release, state, trigger }) =>
+        !commit &&
+        !release &&
+        !finalStates.includes(state) &&
+        (trigger !== 'schedule' || state !== 'waiting'),
     )
     return deployments.length > 0 && !takesHead
   }

@@ -4,10 +4,12 @@ import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import { runDeployment } from './pipeline.ts'
 import { Interruption, Run } from './run.ts'
+import { postDeploy } from './steps/post-deploy.ts'
 import { Retirement } from './steps/retire.ts'
 
 /** What could not even begin (a disk that is full) is not tried again at once. */
 const brokenOffMs = 5_000
+const longestPauseMs = 24 * 3_600_000
 
 interface Turn {
   readonly deployment: string
@@ -144,12 +146,15 @@ export class Queue {
     if (row.release) run.release = await ledger.release(row.release)
     try {
       await runDeployment(run, this.#stopping.signal)
+      if ((await ledger.get(row.id)).state === 'live') {
+        this.retire(row.app)
+        await postDeploy(run)
+      }
     } finally {
       const lost = await log.close()
       if (lost > 0)
         run.parts.log.error(`${lost} lines of the log of deployment ${row.id} could not be written`)
     }
-    if ((await ledger.get(row.id)).state === 'live') this.retire(row.app)
   }
 
   /** What waits for a time goes back to the queue when it has come. */
@@ -161,6 +166,8 @@ export class Queue {
       if ((resumeAt ?? '') <= ledger.now())
         await ledger.move(id, ['waiting'], 'queued', { reason: null, resumeAt: null })
     const next = waiting.map(({ resumeAt }) => Date.parse(resumeAt ?? '')).filter((at) => at > clock.now())
-    if (next.length > 0) this.#takeBack = clock.after(Math.min(...next) - clock.now() + 1, () => this.wake())
+    // Timers hold 24 days at most: what is further away is looked for again.
+    const pauseMs = Math.min(...next, clock.now() + longestPauseMs) - clock.now() + 1
+    if (next.length > 0) this.#takeBack = clock.after(pauseMs, () => this.wake())
   }
 }

@@ -7,6 +7,7 @@ import type { Monitor } from './monitor.ts'
 import type { DeployParts } from './parts.ts'
 import type { Queue } from './queue.ts'
 import { restartable } from './states.ts'
+import { endCutPostDeploys } from './steps/post-deploy.ts'
 import { finishSwitch } from './steps/switch.ts'
 import { untilWritten } from './until-written.ts'
 
@@ -25,6 +26,7 @@ export async function recover(
 ): Promise<void> {
   const { ledger, tables, log, database } = parts
   await monitor.restore()
+  await endCutPostDeploys(parts)
   const published = tables.publishForCertain(stopping)
   published.catch(() => undefined)
   const rolledForward = (await ledger.find({ state: 'switching' })).map((row) =>

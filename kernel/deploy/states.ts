@@ -46,8 +46,8 @@ export const finalStates: readonly DeploymentState[] = [
   'superseded',
 ]
 
-/** The state in which each step of the pipeline runs; retire runs when the deployment is live. */
-export const stateOfStep: Readonly<Record<Exclude<Step, 'retire'>, DeploymentState>> = {
+/** The state in which each step of the pipeline runs; the last two run when the deployment is live. */
+export const stateOfStep: Readonly<Record<Exclude<Step, 'postDeploy' | 'retire'>, DeploymentState>> = {
   fetch: 'fetching',
   build: 'building',
   prepare: 'preparing',

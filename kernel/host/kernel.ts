@@ -44,6 +44,7 @@ import { removeApp } from '../deploy/removal.ts'
 import { trimDaily } from '../deploy/retention.ts'
 import { RouteService } from '../deploy/route-service.ts'
 import { RouteTables } from '../deploy/route-table.ts'
+import { askSource, checkSource } from '../deploy/source-question.ts'
 import { stopReplicas } from '../deploy/stop-replicas.ts'
 import { Turns } from '../deploy/turns.ts'
 import { Workspaces } from '../deploy/workspace.ts'
@@ -308,6 +309,9 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     hooks,
     clock,
     plan: (draft) => planApp(providers, draft),
+    checkSource: (source) => checkSource(providers, clock, source),
+    branches: (source) =>
+      askSource(providers, clock, source, (asked, signal) => asked.branches(source, signal)),
     publishRoutes: () => tables.publish(),
     stop: (app, by) => stopApp(parts, queue, app.id, by),
     removeAll: (app) => removeApp(parts, queue, app),

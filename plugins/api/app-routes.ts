@@ -4,6 +4,7 @@ import {
   appChange,
   appDraft,
   appSchema,
+  branchSchema,
   defineRoute,
   envChange,
   envEntry,
@@ -74,6 +75,15 @@ export function appRoutes(apps: Apps): AnyRoute[] {
       returns: z.undefined(),
       status: 204,
       handler: ({ principal, params }) => apps.remove(principal, params.id) as Promise<undefined>,
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/api/apps/:id/branches',
+      summary: 'The branches of the source, and the commits at their heads',
+      access: 'apps:read',
+      params: appParams,
+      returns: z.object({ items: z.array(branchSchema) }),
+      handler: async ({ principal, params }) => ({ items: await apps.branches(principal, params.id) }),
     }),
     ...envRoutes(apps),
   ]

@@ -1,5 +1,6 @@
 import {
   type AnyRoute,
+  branchName,
   commitId,
   commitSchema,
   type Deployments,
@@ -30,14 +31,21 @@ export function deploymentRoutes(deployments: Deployments, releases: Releases): 
     defineRoute({
       method: 'POST',
       path: '/api/apps/:id/deploy',
-      summary: 'Deploy a commit, or the head of the branch',
+      summary:
+        'Deploy the head of the branch, a commit, or a branch or tag as it is now (`ref`), now or at a time (`at`)',
       access: 'apps:deploy',
       params: appParams,
-      body: z.strictObject({ commit: commitId.optional() }).default({}),
+      body: z
+        .strictObject({
+          commit: commitId.optional(),
+          ref: branchName.optional(),
+          at: z.iso.datetime({ offset: true }).optional(),
+        })
+        .default({}),
       returns: deploymentSchema,
       status: 202,
       handler: ({ principal, params, body, requestId }) =>
-        deployments.request(principal, params.id, { kind: 'manual', commit: body.commit, requestId }),
+        deployments.request(principal, params.id, { kind: 'manual', ...body, requestId }),
     }),
     ...(['start', 'restart'] as const).map((verb) =>
       defineRoute({

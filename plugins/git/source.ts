@@ -1,4 +1,5 @@
 import {
+  type Branch,
   branchName,
   type Commit,
   commitId,
@@ -15,8 +16,9 @@ import type { KnownHosts } from './known-hosts.ts'
 import type { Lfs } from './lfs.ts'
 import { checkoutWhole } from './whole-checkout.ts'
 
-const branchesNamed = 10
+const namesShown = 10
 const heads = 'refs/heads/'
+const tags = 'refs/tags/'
 
 /** What opens repositories over ssh. */
 export interface SshParts {
@@ -52,12 +54,14 @@ export class GitSource implements Source {
       refs.get(tag) ??
       refs.get(`${ref}^{}`) ??
       refs.get(ref)
-    if (id === undefined) throw missingBranch(ref, place, refs)
+    if (id === undefined)
+      throw ref.startsWith(tags) ? missingTag(ref, place, refs) : missingBranch(ref, place, refs)
     return { id }
   }
 
-  async branches(source: SourceSettings, signal: AbortSignal): Promise<string[]> {
-    return branchesOf((await this.#refs(source, signal)).refs)
+  async branches(source: SourceSettings, signal: AbortSignal): Promise<Branch[]> {
+    const { refs } = await this.#refs(source, signal)
+    return namesBelow(heads, refs).map((name) => ({ name, commit: refs.get(heads + name) ?? '' }))
   }
 
   async check(source: SourceSettings, signal: AbortSignal): Promise<void> {
@@ -122,17 +126,25 @@ export class GitSource implements Source {
   }
 }
 
-function branchesOf(refs: ReadonlyMap<string, string>): string[] {
-  return [...refs.keys()].filter((name) => name.startsWith(heads)).map((name) => name.slice(heads.length))
+function namesBelow(prefix: string, refs: ReadonlyMap<string, string>): string[] {
+  const names = [...refs.keys()].filter((name) => name.startsWith(prefix) && !name.endsWith('^{}'))
+  return names.map((name) => name.slice(prefix.length))
 }
 
 function missingBranch(branch: string, { url }: Address, refs: ReadonlyMap<string, string>): RivetrError {
-  const there = branchesOf(refs)
+  const there = namesBelow(heads, refs)
   if (there.length === 0)
     return sourceFault('branch', `the repository ${url} is empty: push branch ${branch} first`)
-  const more = there.length > branchesNamed ? `, and ${there.length - branchesNamed} more` : ''
-  return sourceFault(
-    'branch',
-    `branch ${branch} not found at ${url}; branches: ${there.slice(0, branchesNamed).join(', ')}${more}`,
-  )
+  return sourceFault('branch', `branch ${branch} not found at ${url}; branches: ${some(there)}`)
+}
+
+function missingTag(ref: string, { url }: Address, refs: ReadonlyMap<string, string>): RivetrError {
+  const there = namesBelow(tags, refs)
+  const say = there.length === 0 ? 'there are no tags' : `tags: ${some(there)}`
+  return sourceFault('branch', `tag ${ref.slice(tags.length)} not found at ${url}; ${say}`)
+}
+
+function some(names: readonly string[]): string {
+  const more = names.length > namesShown ? `, and ${names.length - namesShown} more` : ''
+  return `${names.slice(0, namesShown).join(', ')}${more}`
 }

@@ -1,4 +1,11 @@
-import { type Commit, type FetchRequest, RivetrError, type Source, type SourceSettings } from '@rivetr/sdk'
+import {
+  type Branch,
+  type Commit,
+  type FetchRequest,
+  RivetrError,
+  type Source,
+  type SourceSettings,
+} from '@rivetr/sdk'
 import { type Archives, parseName } from './archives.ts'
 import { unpack } from './unpack.ts'
 
@@ -20,7 +27,7 @@ export class UploadSource implements Source {
     return { id }
   }
 
-  async branches(): Promise<string[]> {
+  async branches(): Promise<Branch[]> {
     return []
   }
 

@@ -202,7 +202,7 @@ export async function until(holds: () => Promise<boolean>): Promise<void> {
 
 const waitingSource: Source = {
   resolve: async () => ({ id: commits.first }),
-  branches: async () => ['main'],
+  branches: async () => [{ name: 'main', commit: commits.first }],
   check: async () => undefined,
   fetch: ({ signal }) =>
     new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),

@@ -12,6 +12,7 @@ import type {
 import type { Deployment } from '../model/deployment.ts'
 import type { Page } from '../model/page.ts'
 import type { TrafficView, trafficChange } from '../model/route.ts'
+import type { Branch } from '../providers/source.ts'
 import type {
   ApiKey,
   CertificateStatus,
@@ -111,8 +112,12 @@ export function createClient(options: ClientOptions) {
       /** New requests wait at the edges until `resume`, or for `limitMs` (a minute). */
       pause: (app: string, limitMs?: number) => post<TrafficView>(ofApp(app, 'pause'), { limitMs }),
       resume: (app: string) => post<TrafficView>(ofApp(app, 'resume')),
-      deploy: (app: string, request: { commit?: string | undefined } = {}) =>
-        post<Deployment>(ofApp(app, 'deploy'), request),
+      branches: (app: string) => get<Items<Branch>>(ofApp(app, 'branches')),
+      /** Of `commit`, of a branch or tag (`ref: 'refs/tags/v1'`), or of the head of the app's branch; `at` (ISO 8601) a time. */
+      deploy: (
+        app: string,
+        request: { commit?: string | undefined; ref?: string | undefined; at?: string | undefined } = {},
+      ) => post<Deployment>(ofApp(app, 'deploy'), request),
       /** Nothing of it runs until it is started or deployed. */
       stop: (app: string) => post<App>(ofApp(app, 'stop')),
       start: (app: string) => post<Deployment>(ofApp(app, 'start')),

@@ -212,6 +212,8 @@ const settings = {
   limits: limitSettings.optional(),
   /** Run once before the new release takes over (migrations). */
   releaseCommand: z.array(z.string()).min(1).optional(),
+  /** Run once when the new release serves (warming up, telling others); that it fails is told, and takes nothing back. */
+  postDeployCommand: z.array(z.string()).min(1).optional(),
   stopTimeoutMs: z.int().min(0).max(600_000).optional(),
 }
 
@@ -223,10 +225,17 @@ const pushSettings = {
   watchPaths: z.array(pathPattern).max(100).optional(),
 }
 
+/** No part of an app: how it is saved. */
+const savingSettings = {
+  /** Whether it is asked first if the source can be read; absent: true. */
+  check: z.boolean().optional(),
+}
+
 /** What `POST /api/apps` takes. */
 export const appDraft = z.strictObject({
   ...settings,
   ...pushSettings,
+  ...savingSettings,
   env: z.record(envName, z.strictObject({ value: envValue, secret: z.boolean().default(false) })).optional(),
   routes: z.array(routeSettings).max(100).optional(),
 })
@@ -239,12 +248,14 @@ export const appChange = z.strictObject({
   name: appName.optional(),
   source: sourceSettings.optional(),
   ...pushSettings,
+  ...savingSettings,
   builder: settings.builder.nullable(),
   port: settings.port.nullable(),
   processes: settings.processes.nullable(),
   health: settings.health.nullable(),
   limits: settings.limits.nullable(),
   releaseCommand: settings.releaseCommand.nullable(),
+  postDeployCommand: settings.postDeployCommand.nullable(),
   stopTimeoutMs: settings.stopTimeoutMs.nullable(),
 })
 export type AppChange = z.output<typeof appChange>
@@ -257,6 +268,7 @@ export const appSettings = z.object({
   health: settings.health,
   limits: settings.limits,
   releaseCommand: settings.releaseCommand,
+  postDeployCommand: settings.postDeployCommand,
   stopTimeoutMs: settings.stopTimeoutMs,
 })
 export type AppSettings = z.output<typeof appSettings>

@@ -19,8 +19,17 @@ export const deploymentStates = [
 /** A state of a deployment. */
 export type DeploymentState = (typeof deploymentStates)[number]
 
-/** The steps in their order; retire runs after the deployment is live. */
-export const steps = ['fetch', 'build', 'prepare', 'start', 'check', 'switch', 'retire'] as const
+/** The steps in their order; the last two run side by side when the deployment is live: the post-deploy command, and retire. */
+export const steps = [
+  'fetch',
+  'build',
+  'prepare',
+  'start',
+  'check',
+  'switch',
+  'postDeploy',
+  'retire',
+] as const
 /** A step of the pipeline. */
 export type Step = (typeof steps)[number]
 

@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { LineSink } from '../log.ts'
 import type { SourceSettings } from '../model/app.ts'
 import type { Commit } from '../model/deployment.ts'
@@ -15,13 +16,20 @@ export interface FetchRequest {
   readonly signal: AbortSignal
 }
 
+/** A branch and the commit at its head. */
+export const branchSchema = z.object({ name: z.string(), commit: z.string() })
+export type Branch = z.output<typeof branchSchema>
+
 /** Where an app's files come from. Errors: `source_failed`, saying whether the address, the access or the commit is wrong. */
 export interface Source {
   /** The commit at the head of a branch, or the commit of a tag. */
   resolve(source: SourceSettings, ref: string, signal: AbortSignal): Promise<Commit>
-  /** Names of the branches, without fetching anything. */
-  branches(source: SourceSettings, signal: AbortSignal): Promise<string[]>
-  /** Refuses with the reason when the source cannot be read. */
+  /** The branches, without fetching anything. */
+  branches(source: SourceSettings, signal: AbortSignal): Promise<Branch[]>
+  /**
+   * Refuses with the reason when the source cannot be read. `details.fault` is `address` or `access` where what the app says of it
+   * is wrong; anything else may be right tomorrow.
+   */
   check(source: SourceSettings, signal: AbortSignal): Promise<void>
   fetch(request: FetchRequest): Promise<Commit>
 }

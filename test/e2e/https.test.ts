@@ -183,6 +183,7 @@ describe('HTTPS where only its own port is open', () => {
       name: 'shop',
       runtime: 'native',
       source: { url: 'https://git.example.test/org/shop.git' },
+      check: false,
       routes: [{ host }],
     })
     const { fingerprint } = await reachesAt(rivetr, 'valid')

@@ -27,10 +27,13 @@ const noCa = { terms_agreed: true, directory_url: 'https://127.0.0.1:9/directory
 
 describe('the commands of the documents', () => {
   let stage: Stage
+  /** Where the one of the documents would be. */
+  let repository: string
 
   before(async () => {
     stage = await Stage.open({ folder: await temporaryFolder(), config: { acme: noCa } })
     const app = await stage.createApp('hello', (await stageRuntime('native')).example, { runtime: 'native' })
+    repository = app.repository.url
     await app.pushAndSettle({ 'version.txt': '1' })
   })
 
@@ -39,7 +42,7 @@ describe('the commands of the documents', () => {
   })
 
   async function run(line: string, env: NodeJS.ProcessEnv = {}): Promise<void> {
-    const [npx, name, ...args] = line.split(' ')
+    const [npx, name, ...args] = line.replace('https://git.example.com/shop.git', repository).split(' ')
     assert.deepEqual([npx, name], ['npx', 'rivetr'], `not a command that this test knows: ${line}`)
     const child = spawn(process.execPath, [join(root, 'bin/rivetr.mjs'), ...args], {
       cwd: stage.folder,

@@ -100,9 +100,12 @@ describe('an app whose source is behind ssh', () => {
       }),
       refused('invalid_input', /for addresses of ssh/),
     )
-    await client.apps.update('shop', {
-      source: { kind: 'git', branch: 'main', url: url(), deployKey: 'robot' },
-    })
+    const source = { kind: 'git', branch: 'main', url: url(), deployKey: 'robot' }
+    await assert.rejects(
+      client.apps.update('shop', { source }),
+      refused('source_failed', /no host key of 127\.0\.0\.1:\d+ is known/),
+    )
+    await client.apps.update('shop', { source, check: false })
   })
 
   test('goes live once the host is pinned and knows the key, each step named by the error before it', async () => {
@@ -128,6 +131,12 @@ describe('an app whose source is behind ssh', () => {
     const { state, reason } = await deploy()
     assert.equal(state, 'live', reason)
     assert.match((await fetchHost(stage.rivetr.proxyPort, '/', 'shop.test')).body, /./)
+    const { items: branches } = await client.apps.branches('shop')
+    assert.deepEqual(
+      branches.map(({ name }) => name),
+      ['main'],
+    )
+    assert.match(branches[0]?.commit ?? '', /^[0-9a-f]{40}$/)
   })
 
   test('a key that an app uses cannot be removed', async () => {

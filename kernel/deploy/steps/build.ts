@@ -147,8 +147,8 @@ async function saveRelease(
 }
 
 function settingsOf({ app }: Run) {
-  const { builder, port, processes, health, limits, releaseCommand, stopTimeoutMs } = app
-  return { builder, port, processes, health, limits, releaseCommand, stopTimeoutMs }
+  const { builder, port, processes, health, limits, releaseCommand, postDeployCommand, stopTimeoutMs } = app
+  return { builder, port, processes, health, limits, releaseCommand, postDeployCommand, stopTimeoutMs }
 }
 
 function hideSecrets(run: Run, env: Env): void {

@@ -1,6 +1,13 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type Commit, type FetchRequest, RivetrError, type Source, type SourceSettings } from '@rivetr/sdk'
+import {
+  type Branch,
+  type Commit,
+  type FetchRequest,
+  RivetrError,
+  type Source,
+  type SourceSettings,
+} from '@rivetr/sdk'
 import { untilAborted } from './runtime.ts'
 
 /** A repository that is a map: branches with their head, and the files that every commit holds. */
@@ -34,11 +41,16 @@ export class FakeSource implements Source {
     return commit
   }
 
-  async branches(): Promise<string[]> {
-    return [...this.heads.keys()]
+  async branches(): Promise<Branch[]> {
+    return [...this.heads].map(([name, { id }]) => ({ name, commit: id }))
   }
 
-  async check(): Promise<void> {}
+  /** What `check` refuses with. */
+  refusal: Error | undefined
+
+  async check(): Promise<void> {
+    if (this.refusal !== undefined) throw this.refusal
+  }
 
   async fetch({ commit, into, onLine, signal }: FetchRequest): Promise<Commit> {
     signal.throwIfAborted()

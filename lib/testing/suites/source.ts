@@ -219,7 +219,9 @@ export function sourceSuite(name: string, options: SourceSuiteOptions): void {
       const workshop = await repository()
       const id = await workshop.commit('everywhere', { a: '1' })
       await workshop.git('push', '--quiet', 'origin', ...names.map((branch) => `HEAD:refs/heads/${branch}`))
-      assert.deepEqual((await source.branches(settings(workshop), signal)).sort(), [...names].sort())
+      const branches = await source.branches(settings(workshop), signal)
+      assert.deepEqual(branches.map(({ name }) => name).sort(), [...names].sort())
+      assert.deepEqual(new Set(branches.map(({ commit }) => commit)), new Set([id]))
       for (const branch of names)
         assert.equal((await source.resolve(settings(workshop), branch, signal)).id, id)
       await fetched(settings(workshop, { branch: 'a;touch$IFS/tmp/x' }), id, (_, got) =>
@@ -271,6 +273,23 @@ export function sourceSuite(name: string, options: SourceSuiteOptions): void {
       await assert.rejects(source.check(settings(workshop), signal), named)
       await assert.rejects(source.resolve(settings(workshop), 'main', signal), named)
       await source.check(settings(workshop, { branch: 'trunk' }), signal)
+    })
+
+    it('names the tags that are there when the tag is not', async () => {
+      const workshop = await repository()
+      await workshop.commit('only', { a: '1' })
+      await workshop.push()
+      const asked = () => source.resolve(settings(workshop), 'refs/tags/v9', signal)
+      await assert.rejects(
+        asked(),
+        (error) => isFault(error, 'branch') && /tag v9 not found .*no tags$/.test(error.message),
+      )
+      await workshop.git('tag', '--annotate', '--message=for people', 'v1')
+      await workshop.push()
+      await assert.rejects(
+        asked(),
+        (error) => isFault(error, 'branch') && /tag v9 not found .*; tags: v1$/.test(error.message),
+      )
     })
 
     it('D9: says that a repository is empty', async () => {
