@@ -99,7 +99,7 @@ describe('what a push deploys', { timeout: 120_000 }, () => {
       await scene.outcome((id) => ({ head_commit: { id, message: 'typo [skip ci]' } })),
       '200 skipped',
     )
-    const found = (commit: string) =>
+    const found = (commit: string, message?: string) =>
       stage.kernel.get(Hooks).call('pushReceived', {
         event: {
           kind: 'push',
@@ -107,12 +107,23 @@ describe('what a push deploys', { timeout: 120_000 }, () => {
           ref: 'refs/heads/main',
           urls: [],
           repository: '',
-          commit: { id: commit },
+          commit: { id: commit, ...(message && { message }) },
         },
         app,
       })
     assert.match(String((await found(idOf(1)))?.reason), /the commit says \[skip ci\]/)
     assert.equal(await found(idOf(2)), undefined)
+    assert.match(String((await found(idOf(3), 'typo [skip ci]'))?.reason), /the commit says \[skip ci\]/)
+  })
+
+  it('C7: what was kept out is deployed when a delivery brings it and the app watches it by then', async () => {
+    await using scene = await open({ watchPaths: ['apps/web/**'] })
+    const docs = { commits: [{ added: ['docs/a.md'], modified: [], removed: [] }] }
+    const deliver = async () =>
+      (await scene.stage.deliver(push(idOf(1), docs), { secret })).body.deliveries[0]?.outcome
+    assert.equal(await deliver(), 'skipped')
+    await scene.stage.kernel.get(Apps).update(me, scene.app.id, { watchPaths: ['docs/**'] })
+    assert.equal(await deliver(), 'queued')
   })
 
   it('C6: a deleted branch deploys nothing, in whatever way it is told', async () => {
