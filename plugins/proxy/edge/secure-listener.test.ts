@@ -381,6 +381,17 @@ describe('the HTTPS port of an edge', { timeout: 400_000 }, () => {
     assert.match(busy.text, /ok$/)
   })
 
+  it('drains for the shortest of the times that it was told', async () => {
+    await start([app], () => undefined)
+    const clients = [edge.client(), await edge.secureClient()]
+    for (const client of clients) client.send(request)
+    await eventually('the app has both', () => edge.app.connections[1])
+    const first = edge.listener.drain(600_000)
+    await edge.listener.drain(10)
+    await first
+    await Promise.all(clients.map((client) => client.ended()))
+  })
+
   async function sessionOf(from: TestEdge, options: ConnectionOptions): Promise<Buffer> {
     const client = await from.secureClient(options)
     let session: Buffer | undefined

@@ -110,6 +110,8 @@ describe('the snapshot of an edge', () => {
       mkdirSync(`${name}.${process.pid}`) // where the draft would be
       await save(2, 'b')
       assert.equal(newestSnapshot(folder), undefined)
+      // Certificates come first: no table is ever there without its own.
+      assert.equal(files().includes(fileOf('b')), what === 'table')
     })
   }
 
