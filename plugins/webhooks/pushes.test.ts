@@ -113,6 +113,8 @@ describe('what a push deploys', { timeout: 120_000 }, () => {
       })
     assert.match(String((await found(idOf(1)))?.reason), /the commit says \[skip ci\]/)
     assert.equal(await found(idOf(2)), undefined)
+    assert.equal(await scene.outcome(() => ({})), '202 queued')
+    assert.equal(await found(idOf(2)), undefined, 'what was queued was not kept out')
     assert.match(String((await found(idOf(3), 'typo [skip ci]'))?.reason), /the commit says \[skip ci\]/)
   })
 
