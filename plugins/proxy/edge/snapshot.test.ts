@@ -59,11 +59,13 @@ describe('the snapshot of an edge', () => {
   })
 
   it('keeps, besides its own certificates, those before, and no more', async () => {
-    for (const [index, name] of ['a', 'b', 'c', 'd'].entries()) {
+    const names = ['a', 'b', 'c', 'd']
+    for (const [index, name] of names.entries()) {
       await save(index + 1, name)
       assert.equal(newestSnapshot(folder)?.certificates.text, textOf(name).text)
+      const kept = names.slice(Math.max(0, index - 1), index + 1).map(fileOf)
+      assert.deepEqual(files(), [...kept, 'table.json'].sort())
     }
-    assert.deepEqual(files(), [fileOf('c'), fileOf('d'), 'table.json'].sort())
   })
 
   it('is that of before, whole, when the edge is killed after its new certificates', async () => {
@@ -72,7 +74,9 @@ describe('the snapshot of an edge', () => {
     writeFileSync(`table.json.${deadPid}`, '{"epoch":1,"gener')
     const found = newestSnapshot(folder)
     assert.deepEqual([found?.table.generation, found?.certificates.text], [1, textOf('a').text])
+    writeFileSync(`table.json.${process.pid}`, '')
     enter(0)
+    assert.ok(files().includes(`table.json.${process.pid}`), 'an edge that runs goes on with its own')
     assert.ok(!files().some((name) => name.endsWith(deadPid)), 'the draft is gone with the next launcher')
   })
 
