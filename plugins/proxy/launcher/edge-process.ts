@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { GivenCertificates } from './given-certificates.ts'
 import { log } from './log.ts'
 import {
   type Answer,
@@ -35,8 +36,7 @@ export class EdgeProcess {
   readonly #child: ChildProcess
   readonly #questions = new Map<number, Question>()
   #nextId = 1
-  /** The revision of the certificates that it has, or that are on their way to it. */
-  #certificates: string | undefined
+  readonly #given = new GivenCertificates()
 
   constructor(settings: LauncherSettings, folder: string) {
     const forEdge: EdgeSettings = { ...settings.edge, tlsPort: settings.tlsPort }
@@ -84,23 +84,13 @@ export class EdgeProcess {
   async ask(command: EdgeCommand): Promise<unknown> {
     if (command.do === 'ping' || command.do === 'stats') return this.#send(command, silenceLimitMs)
     const [result] = await Promise.all([
-      this.#send(this.#withoutWhatItHas(command), commandLimitMs).catch((error: unknown) => {
-        this.#certificates = undefined // who knows what it has now
+      this.#send(this.#given.leftOutOf(command), commandLimitMs).catch((error: unknown) => {
+        this.#given.forget()
         throw error
       }),
       this.#send({ do: 'ping' }, silenceLimitMs),
     ])
     return result
-  }
-
-  /** Certificates go to an edge once: commands arrive in their order, and are carried out in it. */
-  #withoutWhatItHas(command: EdgeCommand): EdgeCommand {
-    if (command.do === 'serve') this.#certificates = command.table?.certificates.revision
-    if (command.do !== 'apply') return command
-    const { revision } = command.certificates ?? {}
-    if (revision === this.#certificates) return { do: 'apply', table: command.table }
-    this.#certificates = revision
-    return command
   }
 
   /** Stops accepting, finishes what is in flight, ends. Resolves when it is gone, by force after the limit. */
