@@ -488,6 +488,47 @@ test('apps update changes the deploy key or takes it away, and keeps the rest of
   assert.deepEqual(api.requests.at(-1)?.body, { source: { ...shop.source, directory: 'api' } })
 })
 
+test('lua put keeps a script under the name of its file, and lua run shows what it would have done', async () => {
+  const file = join(
+    await folderOfFiles({ 'gate.lua': 'return 1', 'push.json': '{"app":{"name":"shop"}}' }),
+    'gate.lua',
+  )
+  const sent: unknown[] = []
+  const api = await serve({
+    'PUT /api/apps/shop/scripts/gate.lua': (body) => {
+      sent.push(body)
+      return { body: { name: 'gate.lua', bytes: 8, hooks: ['preDeploy'], enabled: true } }
+    },
+    'POST /api/scripts/run': (body) => {
+      sent.push(body)
+      const calls = [{ name: 'http', args: [{ url: 'http://x/' }] }]
+      return { body: { result: { verdict: 'wait', reason: 'x' }, lines: ['hello'], calls, taps: 1 } }
+    },
+    'GET /api/scripts': () => ({
+      body: {
+        folder: '/data',
+        items: [{ name: 'a.lua', bytes: 1, hooks: [], enabled: false, fault: 'a.lua:1: no' }],
+      },
+    }),
+  })
+  const put = await rivetr(api, 'lua', 'put', 'shop', file)
+  assert.equal(put.stdout, 'shop has gate.lua, which taps preDeploy\n')
+  const payload = join(file, '..', 'push.json')
+  const ran = await rivetr(api, 'lua', 'run', file, '--hook', 'preDeploy', '--payload', payload)
+  assert.equal(
+    ran.stdout,
+    'hello\nnot done: rivetr.http({"url":"http://x/"})\nreturned {"verdict":"wait","reason":"x"}\n',
+  )
+  assert.deepEqual(sent, [
+    { text: 'return 1', enabled: true },
+    { name: 'gate.lua', text: 'return 1', hook: 'preDeploy', args: [{ app: { name: 'shop' } }] },
+  ])
+  assert.match((await rivetr(api, 'lua', 'list')).stdout, /^a\.lua +a\.lua:1: no$/m)
+  const bad = await rivetr(api, 'lua', 'run', file, '--hook', 'preDeploy', '--payload', file)
+  assert.deepEqual([bad.exitCode, /--payload .*gate\.lua: /.test(bad.stderr)], [2, true])
+  assert.equal((await rivetr(api, 'lua', 'put', 'shop', '/nowhere.lua')).exitCode, 2)
+})
+
 test('commit-status takes the token from standard input, and shows what the git host was told', async () => {
   const connection = { kind: 'gitea', apiUrl: 'https://git.test/api/v1', since: 'then' }
   const common = { deployment: 'd1', description: 'live as v3', failures: 0 }
@@ -591,6 +632,13 @@ interface Api {
 }
 
 /** An API that knows just these answers, on a socket and a port. A path without query answers for every query. */
+async function folderOfFiles(files: Readonly<Record<string, string>>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'rivetr-cli-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text)
+  return folder
+}
+
 async function serve(answers: Record<string, Answer>): Promise<Api> {
   const folder = await temporaryFolder()
   const requests: Api['requests'] = []

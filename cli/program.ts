@@ -7,6 +7,7 @@ import { examples } from './words/argument.ts'
 import { addCertificates } from './words/certificates.ts'
 import { addDeployments } from './words/deployments.ts'
 import { addKeys } from './words/keys.ts'
+import { addScripts } from './words/scripts.ts'
 import { addSettings } from './words/settings.ts'
 import { addSsh } from './words/ssh.ts'
 import { addTraffic } from './words/traffic.ts'
@@ -97,6 +98,7 @@ export function program(
   addTraffic(rivetr, asking)
   addCertificates(rivetr, asking)
   addKeys(rivetr, asking)
+  addScripts(rivetr, asking)
   addSsh(rivetr, asking)
   return rivetr
 }

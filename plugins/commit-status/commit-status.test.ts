@@ -4,12 +4,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { type App, RivetrError } from '@rivetr/sdk'
-import { createDeployStage, type DeployStage, type DeployStageOptions, tester } from '@rivetr/testing'
+import {
+  createDeployStage,
+  type DeployStage,
+  type DeployStageOptions,
+  overSocket,
+  tester,
+} from '@rivetr/testing'
 import { eventually } from '@rivetr/testing/suites/eventually'
 import { type Kind, kinds } from './hosts/git-hosts.ts'
 import { Outbox } from './outbox.ts'
 import type { StatusView } from './status-view.ts'
-import { overSocket } from './test-api.ts'
+
 import { type Answering, TestGitHost } from './test-git-host.ts'
 
 const first = 'a'.repeat(40)

@@ -140,6 +140,29 @@ export interface CommitStatuses extends Page<CommitStatus> {
   connection?: CommitStatusConnection | undefined
 }
 
+/** A Lua script, as lists show it. */
+export interface ScriptSummary {
+  name: string
+  bytes: number
+  /** The hooks that it taps. */
+  hooks: string[]
+  enabled: boolean
+  /** Why it does not run. */
+  fault?: string
+}
+
+/** What a dry run of a script did, and would have done. */
+export interface ScriptDryRun {
+  /** What a tap of the hook would have given back. */
+  result?: unknown
+  /** What it printed. */
+  lines: string[]
+  /** What it asked of Rivetr; nothing of it was done. */
+  calls: { name: string; args: unknown[] }[]
+  /** How many of its functions were called. */
+  taps: number
+}
+
 /** A key that reads private repositories over ssh; its private half never comes back. */
 export interface DeployKey {
   name: string

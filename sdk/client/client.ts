@@ -23,6 +23,8 @@ import type {
   KnownHost,
   PluginInfo,
   ReleaseView,
+  ScriptDryRun,
+  ScriptSummary,
   SystemHealth,
   SystemStatsView,
   WebhookDeliveries,
@@ -194,6 +196,30 @@ export function createClient(options: ClientOptions) {
       add: (draft: SshPlace & { key: string }) => post<KnownHost>('/api/known-hosts', draft),
       remove: (id: string) => remove(`/api/known-hosts/${encodeURIComponent(id)}`),
     },
+    /** Scripts of apps; those of the machine's owner are files. */
+    scripts: {
+      list: (app: string) => get<Items<ScriptSummary>>(ofApp(app, 'scripts')),
+      get: (app: string, name: string) => get<ScriptSummary & { text: string }>(scriptPath(app, name)),
+      put: (app: string, name: string, script: { text: string; enabled?: boolean }) =>
+        put<ScriptSummary>(scriptPath(app, name), script),
+      remove: (app: string, name: string) => remove(scriptPath(app, name)),
+      /** The files of the machine's owner. */
+      files: () => get<Items<ScriptSummary> & { folder: string }>('/api/scripts'),
+      /** Whether it loads, and what it taps; with an app, as a script of that app. */
+      check: (script: { name: string; text: string; app?: string | undefined }) =>
+        post<{ hooks: { hook: string; line: number }[] }>('/api/scripts/check', script),
+      /** Runs what it taps of a hook, and touches nothing. */
+      run: (script: {
+        name: string
+        text: string
+        app?: string | undefined
+        hook: string
+        args: unknown[]
+      }) => post<ScriptDryRun>('/api/scripts/run', script),
+      /** Gives a script a secret: one of an app, or without an app a file's. It never comes back. */
+      putSecret: (place: SecretPlace, value: string) => put<void>(secretPath(place), { value }),
+      removeSecret: (place: SecretPlace) => remove(secretPath(place)),
+    },
     deliveries: {
       /** Those of all apps. */
       list: (query: PageQuery = {}) => get<WebhookDeliveries>('/api/deliveries', { ...query }),
@@ -208,6 +234,22 @@ export function createClient(options: ClientOptions) {
       stop: (all = false) => post<{ stopping: true }>('/api/system/stop', { all }),
     },
   }
+}
+
+interface SecretPlace {
+  /** Absent: of a file of the machine's owner. */
+  readonly app?: string | undefined
+  readonly script: string
+  readonly secret: string
+}
+
+function secretPath({ app, script, secret }: SecretPlace): string {
+  return `${scriptPath(app, script)}/secrets/${encodeURIComponent(secret)}`
+}
+
+function scriptPath(app: string | undefined, name: string): string {
+  const scripts = app === undefined ? '/api/scripts' : ofApp(app, 'scripts')
+  return `${scripts}/${encodeURIComponent(name)}`
 }
 
 function ofApp(app: string, part?: string): string {

@@ -1,0 +1,20 @@
+import type { Migration } from '@rivetr/sdk'
+
+/** SQL as MikroORM's schema generator writes it; a test compares the two. */
+export const migrations: readonly Migration[] = [
+  {
+    name: '0001-first',
+    sqlite: [
+      'create table `lua__scripts` (`id` text not null primary key, `app` text not null, `name` text not null, `text` text not null, `registrations` text not null, `enabled` integer not null, `updated_at` text not null, `updated_by` text not null)',
+      'create unique index `lua__scripts_app_name_unique` on `lua__scripts` (`app`, `name`)',
+      'create table `lua__values` (`id` text not null primary key, `owner` text not null, `script` text not null, `key` text not null, `value` text not null)',
+      'create unique index `lua__values_owner_script_key_unique` on `lua__values` (`owner`, `script`, `key`)',
+    ],
+    postgresql: [
+      'create table "lua__scripts" ("id" varchar(255) not null, "app" varchar(255) not null, "name" varchar(255) not null, "text" text not null, "registrations" text not null, "enabled" boolean not null, "updated_at" varchar(255) not null, "updated_by" varchar(255) not null, primary key ("id"))',
+      'alter table "lua__scripts" add constraint "lua__scripts_app_name_unique" unique ("app", "name")',
+      'create table "lua__values" ("id" varchar(255) not null, "owner" varchar(255) not null, "script" varchar(255) not null, "key" varchar(255) not null, "value" text not null, primary key ("id"))',
+      'alter table "lua__values" add constraint "lua__values_owner_script_key_unique" unique ("owner", "script", "key")',
+    ],
+  },
+]

@@ -1,0 +1,197 @@
+import { isDeepStrictEqual } from 'node:util'
+import { type Env, type HookName, hooks, RivetrError, type RunSpec, type TableRoute, z } from '@rivetr/sdk'
+import { type Plain, plainOf } from './plain.ts'
+import type { Subject } from './script.ts'
+
+interface DeployLike {
+  readonly app?: {
+    readonly id: string
+    readonly name: string
+    readonly source?: { readonly branch?: string }
+  }
+  readonly trigger?: unknown
+  readonly log?: unknown
+  readonly signal?: unknown
+  readonly source?: { readonly folder?: string }
+  readonly deploy?: DeployLike
+  readonly deployment?: {
+    readonly app: { readonly id: string; readonly name: string }
+    readonly trigger: { kind: string }
+  }
+  readonly event?: { readonly branch?: string }
+}
+
+/** What a hook's arguments are about, and what a script may use of them besides the data. */
+export interface Event extends Subject {
+  readonly hook: HookName
+  readonly args: readonly Plain[]
+  /** Where what a script prints goes; absent: Rivetr's own log. Nobody waits for a notice, so the log of its deployment may be closed. */
+  readonly log?: ((text: string) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+  /** The fetched files, while they may be changed. */
+  readonly folder?: string | undefined
+}
+
+/** The arguments of a tap as a script gets them: data alone, without places of this machine and without passwords. */
+export function eventOf(hook: HookName, args: readonly unknown[]): Event {
+  const payload = deployOf(args)
+  const app = payload.app ?? payload.deployment?.app
+  const { log, signal } = payload
+  return {
+    hook,
+    args: args.map((arg) => withoutPlaces(plainOf(arg))),
+    app: app && { id: app.id, name: app.name },
+    branch: payload.event?.branch ?? payload.app?.source?.branch,
+    trigger: typeof payload.trigger === 'string' ? payload.trigger : payload.deployment?.trigger.kind,
+    log:
+      typeof log === 'function' && hooks[hook].policy !== 'notice'
+        ? (text) => log(text, 'rivetr')
+        : undefined,
+    signal: signal instanceof AbortSignal ? signal : undefined,
+    folder: hook === 'preBuild' ? payload.source?.folder : undefined,
+  }
+}
+
+/** Waterfalls have what they are about in their second argument. */
+function deployOf(args: readonly unknown[]): DeployLike {
+  const [first, second] = args as (DeployLike | undefined)[]
+  return second?.deploy ?? second ?? first ?? {}
+}
+
+/** `source` is a folder of this machine, `basicAuth` has hashes of passwords: neither helps a script. */
+function withoutPlaces(value: Plain): Plain {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || isList(value))
+    return value
+  const { source, basicAuth: _, deploy, ...rest } = value
+  return {
+    ...rest,
+    ...(deploy === undefined ? {} : { deploy: withoutPlaces(deploy) }),
+    // An app's `source` is its repository; only that of a deployment is a folder.
+    ...(hasFolder(source) || source === undefined ? {} : { source }),
+  }
+}
+
+function hasFolder(value: Plain): boolean {
+  return typeof value === 'object' && value !== null && 'folder' in value
+}
+
+function isList(value: Plain): value is readonly Plain[] {
+  return Array.isArray(value)
+}
+
+const reason = z.string().min(1).max(1_000)
+const waiting = z.strictObject({ verdict: z.literal('wait'), reason, until: z.iso.datetime().optional() })
+const skipping = z.strictObject({ verdict: z.literal('skip'), reason })
+const veto = z.strictObject({ healthy: z.literal(false), detail: z.string().min(1).max(1_000) })
+
+const env = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of a variable'),
+  z.strictObject({ value: z.string().refine((text) => !text.includes('\0'), 'no NUL'), secret: z.boolean() }),
+)
+
+const specChange = z.strictObject({
+  replicas: z.int().min(0).max(100).optional(),
+  command: z.array(z.string()).min(1).optional(),
+  port: z.int().min(1).max(65_535).optional(),
+  limits: z
+    .strictObject({
+      memoryBytes: z
+        .int()
+        .min(4 * 1024 ** 2)
+        .optional(),
+      cpus: z.number().min(0.01).max(1_024).optional(),
+      pids: z.int().min(1).optional(),
+    })
+    .optional(),
+  stopTimeoutMs: z.int().min(0).max(600_000).optional(),
+})
+
+const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'a header name')
+const headerValue = z.string().regex(/^[\t\x20-\x7e]{0,4096}$/, 'visible ASCII on one line')
+const routeChange = z.strictObject({
+  /** A replica that is not named keeps its share. */
+  upstreams: z.array(z.object({ replica: z.string(), weight: z.number().min(0).max(1_000) })).optional(),
+  /** Set, or removed by `false`; those that are not named stay. */
+  headers: z.record(headerName, z.union([headerValue, z.literal(false)])).optional(),
+  redirect: z
+    .strictObject({
+      status: z.union([z.literal(301), z.literal(302), z.literal(307), z.literal(308)]).default(308),
+      location: z.url({ protocol: /^https?$/ }).regex(/^[\x21-\x7e]+$/, 'visible ASCII'),
+      keepPath: z.boolean().optional(),
+    })
+    .optional(),
+  respond: z
+    .strictObject({
+      status: z.int().min(200).max(599),
+      headers: z.record(headerName, headerValue).optional(),
+      body: z.string().max(65_536),
+    })
+    .optional(),
+})
+
+/** What a tap of this hook gives back for what a script's function returned. Errors: `invalid_input`, naming the field. */
+export function resultOf(hook: HookName, returned: Plain, args: readonly unknown[]): unknown {
+  if (returned === undefined) return undefined
+  const { policy, verdicts } = hooks[hook]
+  if (policy === 'notice') return undefined
+  if (hook === 'healthCheck') return parse(veto, returned, '{ healthy = false, detail = "why" }')
+  if (hook === 'envResolve') return parse(env, returned, 'the whole env, or nothing') satisfies Env
+  if (hook === 'specResolve') {
+    const [spec] = args as [RunSpec]
+    const { limits, ...change } = parse(
+      specChange,
+      changesOf(returned, spec),
+      'what is to change of the spec',
+    )
+    return { ...spec, ...change, limits: { ...spec.limits, ...limits } } as RunSpec
+  }
+  if (hook === 'routeResolve') return changedRoute((args as [TableRoute])[0], returned)
+  if (verdicts.length === 0) throw invalid('this hook takes nothing; error("why") refuses')
+  if (verdicts.includes('wait' as never)) return parse(waiting, returned, 'rivetr.wait("why"), or nothing')
+  return parse(skipping, returned, 'rivetr.skip("why"), or nothing')
+}
+
+function changedRoute(route: TableRoute, returned: Plain): TableRoute {
+  const {
+    upstreams = [],
+    headers = {},
+    ...answers
+  } = parse(routeChange, changesOf(returned, route), 'what is to change of the route')
+  const weights = new Map(upstreams.map(({ replica, weight }) => [replica, weight]))
+  const values = Object.entries(headers).map(([name, value]) => [name, value === false ? null : value])
+  return {
+    ...route,
+    ...answers,
+    upstreams: route.upstreams.map((upstream) => ({
+      ...upstream,
+      weight: weights.get(upstream.replica) ?? upstream.weight,
+    })),
+    ...(values.length > 0 && { headers: { ...route.headers, ...Object.fromEntries(values) } }),
+  } as TableRoute
+}
+
+/** A script may return what it was given, with changes in it: what is as it was is none. */
+function changesOf(returned: Plain, given: object): Plain {
+  if (typeof returned !== 'object' || returned === null || returned instanceof Uint8Array || isList(returned))
+    return returned
+  const before = withoutPlaces(plainOf(given)) as Readonly<Record<string, Plain>>
+  const changes = Object.entries(returned).filter(([name, value]) => !isSame(value, before[name]))
+  return Object.fromEntries(changes)
+}
+
+function isSame(a: Plain, b: Plain): boolean {
+  return b !== undefined && isDeepStrictEqual(JSON.parse(JSON.stringify(a)), JSON.parse(JSON.stringify(b)))
+}
+
+function parse<Schema extends z.ZodType>(schema: Schema, value: Plain, takes: string): z.output<Schema> {
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const faults = parsed.error.issues.map(({ path, message }) =>
+    [path.join('.'), message].filter(Boolean).join(': '),
+  )
+  throw invalid(`it returned something that is not taken (${faults.join('; ')}); this hook takes ${takes}`)
+}
+
+function invalid(message: string): RivetrError {
+  return new RivetrError('invalid_input', message)
+}
