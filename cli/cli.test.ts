@@ -43,6 +43,40 @@ test('apps list prints a table for people and one document for machines', async 
   assert.deepEqual([people.exitCode, machines.exitCode], [0, 0])
 })
 
+test('liveness of an app is set, counted and taken away, and the rest of its health check stays', async () => {
+  const sent: unknown[] = []
+  const health = { kind: 'http', path: '/healthz', intervalMs: 500 }
+  let app: object = { ...shop, health }
+  const api = await serve({
+    'GET /api/apps/shop': () => ({ body: app }),
+    'PUT /api/apps/shop': (body) => {
+      sent.push(body)
+      return { body: shop }
+    },
+  })
+  const update = (...args: string[]) => rivetr(api, 'apps', 'update', 'shop', ...args)
+  await update('--liveness', '2m', '--liveness-failures', '5')
+  await update('--liveness-failures', '2')
+  app = { ...shop, health: { ...health, liveness: { intervalMs: 120_000, failures: 5 } } }
+  await update('--liveness', '10s')
+  await update('--liveness', 'off')
+  app = shop
+  await update('--liveness', '10s')
+  assert.deepEqual(sent, [
+    { health: { ...health, liveness: { intervalMs: 120_000, failures: 5 } } },
+    { health: { ...health, liveness: { failures: 2 } } },
+    { health: { ...health, liveness: { intervalMs: 10_000, failures: 5 } } },
+    { health },
+    { health: { kind: 'tcp', liveness: { intervalMs: 10_000 } } },
+  ])
+  for (const args of [
+    ['--liveness', 'often'],
+    ['--liveness', 'off', '--liveness-failures', '2'],
+  ])
+    assert.equal((await update(...args)).exitCode, 2)
+  assert.equal(sent.length, 5)
+})
+
 test('a list of several pages comes whole', async () => {
   const api = await serve({
     'GET /api/apps?limit=200': () => ({ body: { items: [shop], nextCursor: 'n' } }),

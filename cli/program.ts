@@ -92,6 +92,11 @@ export function program(
     .description('every plugin with its state')
     .action(asking(async () => (await import('./commands/system.ts')).listPlugins))
 
+  rivetr
+    .command('runtimes')
+    .description('on what apps can run here, the one first that they get, and why another is not there')
+    .action(asking(async () => (await import('./commands/stats.ts')).listRuntimes))
+
   addApps(rivetr, asking)
   addDeployments(rivetr, asking)
   addSettings(rivetr, asking)

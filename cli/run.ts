@@ -5,8 +5,19 @@ import { program } from './program.ts'
 /** What the command line reaches of its process. */
 export interface Surroundings {
   readonly env: NodeJS.ProcessEnv
-  readonly stdin: AsyncIterable<Uint8Array | string>
-  readonly stdout: { write(text: string): unknown }
+  readonly stdin: AsyncIterable<Uint8Array | string> & {
+    readonly isTTY?: boolean
+    setRawMode?(on: boolean): unknown
+    destroy?(): unknown
+  }
+  readonly stdout: {
+    write(text: string | Uint8Array): unknown
+    /** Of a terminal, in characters. */
+    readonly columns?: number
+    readonly rows?: number
+    on?(event: 'resize', run: () => void): unknown
+    off?(event: 'resize', run: () => void): unknown
+  }
   readonly stderr: { write(text: string): unknown }
 }
 

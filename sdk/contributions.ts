@@ -27,7 +27,7 @@ export interface RouteRequest<
   readonly requestId: string
   /** Aborts when the client goes away. */
   readonly signal: AbortSignal
-  /** For streams: the client asked to go on listening (`Accept: text/event-stream`). */
+  /** For streams: the client asked to go on listening (`Accept: text/event-stream`, or a WebSocket). */
   readonly follow: boolean
 }
 
@@ -83,10 +83,14 @@ export interface DataRoute<
   Returns extends Shape,
 > extends RouteTerms<Params, Query, Body, Returns> {
   stream?: false
+  socket?: false
   handler(request: RouteRequest<Params, Query, Body>): Promise<z.input<Returns> | Reply<z.input<Returns>>>
 }
 
-/** Answers `{ items }` as JSON, or one server-sent event per item (its `id` is the item's `seq`) where the client asks for that. */
+/**
+ * Answers `{ items }` as JSON, or one server-sent event per item (its `id` is the item's `seq`) where the client asks for that.
+ * Over a WebSocket each message is one item or more, a line of JSON for each.
+ */
 export interface StreamRoute<
   Params extends Shape | undefined,
   Query extends Shape | undefined,
@@ -94,13 +98,43 @@ export interface StreamRoute<
   Returns extends Shape,
 > extends RouteTerms<Params, Query, Body, Returns> {
   stream: true
+  socket?: false
   handler(request: RouteRequest<Params, Query, Body>): AsyncIterable<z.input<Returns>>
+}
+
+/** A WebSocket (RFC 6455) that a route has taken over. */
+export interface RouteSocket {
+  /** What the client sends, at most 64 KiB at a time; ends when it has gone. To be read once. */
+  readonly incoming: AsyncIterable<string | Uint8Array>
+  /** Text goes as text, bytes as bytes. Resolves when it has left: who waits for it is never ahead of a slow client. */
+  send(message: string | Uint8Array): Promise<void>
+}
+
+/**
+ * Takes a WebSocket. Origin and permission are asked like for any other route, and again and again while it is open; opening it
+ * is audited. It is closed when the handler ends; of an error it is told `{ error }` before.
+ */
+export interface SocketRoute<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+  Returns extends Shape,
+> extends RouteTerms<Params, Query, Body, Returns> {
+  method: 'GET'
+  stream?: false
+  socket: true
+  /** `request.signal` aborts when the client goes, may not any more, or Rivetr stops. */
+  handler(request: RouteRequest<Params, Query, Body>, socket: RouteSocket): Promise<void>
 }
 
 /** A route with its shapes forgotten, as the host keeps it. */
 export type AnyRoute = RouteTerms<Shape | undefined, Shape | undefined, Shape | undefined, Shape> & {
   stream?: boolean
-  handler(request: RouteRequest<Shape, Shape, Shape>): Promise<unknown> | AsyncIterable<unknown>
+  socket?: boolean
+  handler(
+    request: RouteRequest<Shape, Shape, Shape>,
+    socket?: RouteSocket,
+  ): Promise<unknown> | AsyncIterable<unknown>
 }
 
 /** Types a route's handler from its shapes. */
@@ -109,7 +143,12 @@ export function defineRoute<
   Params extends Shape | undefined = undefined,
   Query extends Shape | undefined = undefined,
   Body extends Shape | undefined = undefined,
->(route: DataRoute<Params, Query, Body, Returns> | StreamRoute<Params, Query, Body, Returns>): AnyRoute {
+>(
+  route:
+    | DataRoute<Params, Query, Body, Returns>
+    | StreamRoute<Params, Query, Body, Returns>
+    | SocketRoute<Params, Query, Body, Returns>,
+): AnyRoute {
   return route as unknown as AnyRoute
 }
 

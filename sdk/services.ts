@@ -6,6 +6,7 @@ import type { App, AppChange, AppDraft, EnvChange, EnvEntry, RouteSettings } fro
 import type { Deployment, Release, TriggerKind } from './model/deployment.ts'
 import type { Page, PageQuery } from './model/page.ts'
 import type { TrafficChange, TrafficView } from './model/route.ts'
+import type { Detection, ReplicaStats, Terminal, TerminalOptions } from './providers/runtime.ts'
 import type { Branch } from './providers/source.ts'
 import { token } from './token.ts'
 
@@ -123,6 +124,51 @@ export interface Logs {
   app(principal: Principal, app: string, query: LogQuery): AsyncIterable<LogLine>
 }
 export const Logs = token<Logs>('logs')
+
+/** Which replica of an app; absent: the first that is ready, `web` before others. */
+export interface ReplicaChoice {
+  readonly replica?: string | undefined
+  readonly process?: string | undefined
+}
+
+/** What a replica took, when it was measured. */
+export interface ReplicaSample extends ReplicaStats {
+  readonly replica: string
+  readonly process: string
+  /** From 0. */
+  readonly index: number
+  /** Of one core, since it was measured before; absent where it was started meanwhile. */
+  readonly cpuPercent?: number | undefined
+}
+
+/** A runtime, and what becomes of apps that name none. */
+export interface RuntimeInfo extends Detection {
+  readonly name: string
+  readonly accepts: readonly string[]
+  readonly capabilities: readonly string[]
+  /** How many apps are on it. */
+  readonly apps: number
+}
+
+/** What can be done with replicas that run. Errors: `not_found`, `forbidden`, `conflict` where there is none. */
+export interface Replicas {
+  /** Runs a command with a terminal inside a replica of what is live. */
+  terminal(
+    principal: Principal,
+    app: string,
+    choice: ReplicaChoice,
+    options: TerminalOptions,
+  ): Promise<Terminal>
+  /** One sample for each replica of what is live, with `follow` again every two seconds. */
+  stats(
+    principal: Principal,
+    app: string,
+    options: { readonly follow: boolean; readonly signal: AbortSignal },
+  ): AsyncIterable<ReplicaSample>
+  /** The one first that an app gets that names none and that it can run. */
+  runtimes(principal: Principal): Promise<RuntimeInfo[]>
+}
+export const Replicas = token<Replicas>('replicas')
 
 /**
  * Versioned secrets, encrypted at rest (AES-256-GCM). `scope` keeps names apart: an app's id for what belongs to it

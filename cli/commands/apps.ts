@@ -1,4 +1,4 @@
-import type { App } from '@rivetr/sdk'
+import type { App, AppInput } from '@rivetr/sdk'
 import { table, UsageError } from '../output.ts'
 import { everyPage } from '../pages.ts'
 import type { Session } from '../session.ts'
@@ -33,6 +33,8 @@ export interface UpdateOptions {
   autoDeploy?: OnOff
   watch?: string[]
   watchAll?: boolean
+  liveness?: string
+  livenessFailures?: string
 }
 
 type OnOff = 'on' | 'off'
@@ -103,14 +105,39 @@ export async function updateApp(
   if (Object.keys(options).length === 0)
     throw new UsageError('nothing to change was said; "rivetr apps update --help" lists what there is')
   const { name: renamed, source, branch, deployKey, autoDeploy, watch, watchAll } = options
+  const { liveness, livenessFailures } = options
   const moved = source || branch || deployKey !== undefined
   const app = await client.apps.update(name, {
     ...(renamed && { name: renamed }),
     ...(moved && { source: movedSource((await client.apps.get(name)).source, options) }),
     ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
     ...((watch || watchAll) && { watchPaths: watchAll ? [] : watch }),
+    ...((liveness || livenessFailures) && { health: movedHealth(await client.apps.get(name), options) }),
   })
   output.result(app, describe(app))
+}
+
+/** Whoever names how many failures alone wants to be asked, too. */
+function movedHealth(
+  { health = { kind: 'tcp' } }: { readonly health?: AppInput['health'] },
+  { liveness, livenessFailures }: UpdateOptions,
+): AppInput['health'] {
+  const { liveness: before, ...rest } = health
+  if (liveness === 'off') {
+    if (livenessFailures) throw new UsageError('with --liveness off there are no failures to count')
+    return rest
+  }
+  const [, count, unit] = /^(\d+)(s|m)$/.exec(liveness ?? '') ?? []
+  if (liveness !== undefined && count === undefined)
+    throw new UsageError(`${JSON.stringify(liveness)} is no interval; write it like 10s, 2m or off`)
+  return {
+    ...rest,
+    liveness: {
+      ...before,
+      ...(count && { intervalMs: Number(count) * (unit === 'm' ? 60_000 : 1_000) }),
+      ...(livenessFailures && { failures: Number(livenessFailures) }),
+    },
+  }
 }
 
 /** The kind is seen from the scheme: all that is no upload is git's. */

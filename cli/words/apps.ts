@@ -6,7 +6,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
   const module = () => import('../commands/apps.ts')
   const apps = rivetr
     .command('apps')
-    .description('apps: list, show, branches, create, update, stop, start, restart, delete')
+    .description('apps: list, show, branches, create, update, stop, start, restart, shell, stats, delete')
   apps
     .command('list')
     .description('all apps')
@@ -59,10 +59,16 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .addOption(autoDeploy())
     .option('--watch <pattern>', watch, collect)
     .option('--watch-all', 'every push deploys again, whatever it changes')
+    .option(
+      '--liveness <interval>',
+      'how often a live replica is asked whether it is well, such as 10s; off: only whether it runs',
+    )
+    .option('--liveness-failures <number>', 'so often unwell in a row, it is started again (3)', wholeNumber)
     .addHelpText('after', () =>
       examples([
         'rivetr apps update shop --auto-deploy off',
         'rivetr apps update shop --name store',
+        'rivetr apps update shop --liveness 10s --liveness-failures 5',
         "rivetr apps update web --watch 'apps/web/**' --watch '!**/*.md'",
       ]),
     )
@@ -82,6 +88,20 @@ export function addApps(rivetr: Command, asking: Asking): void {
       .description(`${what}, and follow until it is live`)
       .option('--no-follow', 'return as soon as it is queued')
       .action(asking(async () => (await import('../commands/deployments.ts'))[verb]))
+  apps
+    .command('shell <app> [command...]')
+    .description('a terminal in a replica; exits as the command does')
+    .option('--process <name>', 'in a replica of this process, such as worker')
+    .option('--replica <id>', 'in this one')
+    .addHelpText('after', () =>
+      examples(['rivetr apps shell shop', 'rivetr apps shell shop --process worker -- node --version']),
+    )
+    .action(asking(async () => (await import('../commands/shell.ts')).shell))
+  apps
+    .command('stats <app>')
+    .description('what its replicas take of processor and memory')
+    .option('-f, --follow', 'again every two seconds')
+    .action(asking(async () => (await import('../commands/stats.ts')).showStats))
   apps
     .command('delete <app>')
     .description('stop an app and remove everything that was made for it')

@@ -13,6 +13,7 @@ import {
   Logs,
   Plugins,
   Releases,
+  Replicas,
   Routes,
   Schedules,
   Secrets,
@@ -41,6 +42,7 @@ import { Providers } from '../deploy/providers.ts'
 import { Queue } from '../deploy/queue.ts'
 import { recover } from '../deploy/recovery.ts'
 import { removeApp } from '../deploy/removal.ts'
+import { ReplicaService } from '../deploy/replica-service.ts'
 import { trimDaily } from '../deploy/retention.ts'
 import { RouteService } from '../deploy/route-service.ts'
 import { RouteTables } from '../deploy/route-table.ts'
@@ -87,6 +89,7 @@ const kernelTokens = new Set(
     Logs,
     Plugins,
     Releases,
+    Replicas,
     Routes,
     Schedules,
     Secrets,
@@ -249,6 +252,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
       [Plugins, plugins],
       [Contributions, contributions],
       [Releases, { list: deployments.releases.bind(deployments) } satisfies Releases],
+      [Replicas, new ReplicaService(parts)],
       [Routes, routes],
       [Lifecycle, { stop: (reason) => options.onStop?.(reason) } satisfies Lifecycle],
     ]

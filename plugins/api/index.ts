@@ -8,6 +8,7 @@ import {
   Logs,
   Plugins,
   Releases,
+  Replicas,
   Routes,
   Traffic,
 } from '@rivetr/sdk'
@@ -20,6 +21,7 @@ export default definePlugin({
       { routeRoutes },
       { deploymentRoutes },
       { logRoutes },
+      { replicaRoutes },
       { systemRoutes },
       { SystemStats },
       { edgeTapsOf },
@@ -28,6 +30,7 @@ export default definePlugin({
       import('./route-routes.ts'),
       import('./deployment-routes.ts'),
       import('./log-routes.ts'),
+      import('./replica-routes.ts'),
       import('./system-routes.ts'),
       import('./system-stats.ts'),
       import('./edge-taps.ts'),
@@ -45,6 +48,7 @@ export default definePlugin({
       ...routeRoutes(ctx.get(Routes)),
       ...deploymentRoutes(ctx.get(Deployments), ctx.get(Releases)),
       ...logRoutes(ctx.get(Logs)),
+      ...replicaRoutes(ctx.get(Replicas), ctx.get(Clock)),
       ...systemRoutes(system),
     ]) {
       ctx.route(route)

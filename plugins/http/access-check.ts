@@ -65,6 +65,24 @@ export function checkOrigin(ctx: Context): void {
   throw new RivetrError('forbidden', `a page of ${origin || 'another site'} may not change anything here`)
 }
 
+/**
+ * The same for a WebSocket, which a browser opens to anywhere, with cookies, and of which it always says which page does: the
+ * page must be of this very host (RFC 6455 §10.2). What is no browser sends no origin, and may not come with a cookie then.
+ */
+export function checkSocketOrigin(ctx: Context): void {
+  const origin = ctx.get('origin')
+  const site = ctx.get('sec-fetch-site')
+  if (origin === '' && site === '' && ctx.get('cookie') === '') return
+  const isOwnHost = plainHost.test(ctx.get('host')) && hostOf(origin) === ctx.host.toLowerCase()
+  const isOwnScheme = /^https?:$/.test(schemeOf(origin)) && (!ctx.secure || schemeOf(origin) === 'https:')
+  if (isOwnHost && isOwnScheme && (site === '' || site === 'same-origin')) return
+  throw new RivetrError('forbidden', `a page of ${origin || 'an unknown site'} may not open a WebSocket here`)
+}
+
+function schemeOf(origin: string): string {
+  return URL.canParse(origin) ? new URL(origin).protocol : ''
+}
+
 function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined
 }

@@ -1,14 +1,16 @@
-import { Readable } from 'node:stream'
+import { once } from 'node:events'
+import { PassThrough, type Readable } from 'node:stream'
 import type { Clock } from '@rivetr/sdk'
+import { pump } from './item-pump.ts'
 
-/** Proxies and clients take a silent connection for a dead one. */
-const heartbeatMs = 15_000
+/** What a slow client has not taken waits here; then its stream has to wait. */
+const bufferedBytes = 64 * 1024
 /** So long a failure may take to become a status instead of an event. */
 const firstItemMs = 200
 
 export interface EventStreamOptions {
   /** Makes of an item what may be seen of it. */
-  readonly serialise: (item: unknown) => Promise<unknown>
+  readonly serialise: (item: unknown) => unknown
   /** The data of the `error` event that ends a stream which fails. */
   readonly failure: (error: unknown) => unknown
   readonly clock: Clock
@@ -23,35 +25,45 @@ export async function eventStream(
   items: AsyncIterable<unknown>,
   options: EventStreamOptions,
 ): Promise<Readable> {
-  const iterator = items[Symbol.asyncIterator]()
-  const first = iterator.next()
-  await within(first, firstItemMs, options.clock)
-  return Readable.from(events(iterator, first, options), { objectMode: false })
+  const iterator = await begun(items, options.clock)
+  const body = new PassThrough({ highWaterMark: bufferedBytes })
+  void write(iterator, body, options)
+  return body
 }
 
-async function* events(
+/** The items, once it is known whether the first of them fails. */
+export async function begun(items: AsyncIterable<unknown>, clock: Clock): Promise<AsyncIterator<unknown>> {
+  const iterator = items[Symbol.asyncIterator]()
+  let first: Promise<IteratorResult<unknown>> | undefined = iterator.next()
+  await within(first, firstItemMs, clock)
+  return {
+    next() {
+      const next = first ?? iterator.next()
+      first = undefined
+      return next
+    },
+    return: () => iterator.return?.() ?? Promise.resolve({ done: true, value: undefined }),
+  }
+}
+
+async function write(
   iterator: AsyncIterator<unknown>,
-  first: Promise<IteratorResult<unknown>>,
+  body: PassThrough,
   { serialise, failure, clock, signal }: EventStreamOptions,
-): AsyncGenerator<string> {
-  let next = first
+): Promise<void> {
+  const gone = new AbortController()
+  body.once('close', () => gone.abort())
+  const send = async (text: string) => {
+    if (body.destroyed || body.write(text)) return
+    await once(body, 'drain', { signal: gone.signal }).catch(() => undefined)
+  }
+  body.write(': open\n\n') // sends the headers
   try {
-    yield ': open\n\n' // sends the headers
-    for (;;) {
-      const result = await within(next, heartbeatMs, clock)
-      if (result === undefined) {
-        yield ': still here\n\n'
-        continue
-      }
-      if (result.done) break
-      yield eventOf(await serialise(result.value))
-      next = iterator.next()
-    }
-    if (!signal.aborted) yield 'event: end\ndata: {}\n\n'
+    const textOf = (item: unknown) => eventOf(serialise(item))
+    await pump(iterator, { textOf, send, stillHere: () => void body.write(': still here\n\n'), clock })
+    body.end(signal.aborted ? '' : 'event: end\ndata: {}\n\n')
   } catch (error) {
-    if (!signal.aborted) yield `event: error\ndata: ${JSON.stringify(failure(error))}\n\n`
-  } finally {
-    await iterator.return?.()
+    body.end(signal.aborted ? '' : `event: error\ndata: ${JSON.stringify(failure(error))}\n\n`)
   }
 }
 

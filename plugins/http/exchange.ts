@@ -6,14 +6,18 @@ import {
   type Hooks,
   type Logger,
   type Resource,
+  RivetrError,
   type RouteRequest,
   type z,
 } from '@rivetr/sdk'
 import type { Context } from 'koa'
-import { authenticate, authorize, checkOrigin } from './access-check.ts'
+import { authenticate, authorize, checkOrigin, checkSocketOrigin } from './access-check.ts'
 import { requestCookies } from './request-cookies.ts'
 import { type RequestInput, readInput } from './request-input.ts'
 import { answerData, answerEvents, answerItems } from './route-answer.ts'
+import { answerSocket } from './socket-answer.ts'
+import { type Permission, stillAllowed } from './still-allowed.ts'
+import { wantsSocket } from './upgrade.ts'
 
 export interface ExchangeParts {
   readonly hooks: Hooks
@@ -31,16 +35,17 @@ export async function exchange(ctx: Context, route: AnyRoute, parts: ExchangePar
   let principal = anonymous
   let outcome: ActionAudited['outcome'] = 'denied'
   try {
-    checkOrigin(ctx)
+    if (wantsSocket(ctx)) checkSocketOrigin(ctx)
+    else checkOrigin(ctx)
     principal = await authenticate(ctx, ctx.state.door, hooks)
     ctx.state.known = principal.kind !== 'anonymous'
     await authorize(route, principal, resource, hooks)
     outcome = 'failed'
     const input = await readInput(ctx, route, parts.maxBodyBytes)
-    await handle(ctx, route, parts, { ...input, principal })
+    await handle(ctx, { route, principal, resource }, parts, { ...input, principal })
     outcome = 'done'
   } finally {
-    if (route.method !== 'GET') {
+    if (route.method !== 'GET' || route.socket) {
       const action = route.access === 'public' ? `${route.method} ${route.path}` : route.access
       hooks.notify('actionAudited', {
         at: new Date(clock.now()).toISOString(),
@@ -55,13 +60,21 @@ export async function exchange(ctx: Context, route: AnyRoute, parts: ExchangePar
 
 async function handle(
   ctx: Context,
-  route: AnyRoute,
-  { clock, log, stopping }: ExchangeParts,
+  permission: Permission,
+  { hooks, clock, log, stopping }: ExchangeParts,
   input: Pick<Request, 'principal'> & RequestInput,
 ): Promise<void> {
-  const follow = route.stream === true && ctx.method !== 'HEAD' && wantsEvents(ctx)
+  const { route } = permission
+  const socket = wantsSocket(ctx) && (route.socket || route.stream)
+  if (route.socket && !socket)
+    throw new RivetrError('invalid_input', `${route.path} takes a WebSocket: ask for an upgrade (RFC 6455)`)
+  const follow = route.stream === true && ctx.method !== 'HEAD' && (socket || wantsEvents(ctx))
   const gone = clientGone(ctx)
-  const signal = follow ? AbortSignal.any([gone, stopping]) : gone
+  const over = AbortSignal.any([answered(ctx), gone, stopping])
+  const signal =
+    follow || socket
+      ? AbortSignal.any([gone, stopping, stillAllowed(ctx, permission, { hooks, clock, until: over })])
+      : gone
   const requestId: string = ctx.state.requestId
   const request = {
     ...input,
@@ -72,13 +85,14 @@ async function handle(
     signal,
     follow,
   } as Request
+  if (socket) return answerSocket(ctx, route, request, { clock, log, requestId, signal })
   const returned = route.handler(request)
   if (!isStream(returned)) await answerData(ctx, route, await returned)
   else if (follow) await answerEvents(ctx, route, returned, { clock, log, requestId, signal })
   else await answerItems(ctx, route, returned)
 }
 
-type Request = RouteRequest<z.ZodType, z.ZodType, z.ZodType>
+export type Request = RouteRequest<z.ZodType, z.ZodType, z.ZodType>
 
 function resourceOf(ctx: Context, route: AnyRoute): Resource {
   const [kind = 'route'] = route.access === 'public' ? ['route'] : route.access.split(':', 1)
@@ -89,11 +103,19 @@ function wantsEvents(ctx: Context): boolean {
   return ctx.accepts('application/json', 'text/event-stream') === 'text/event-stream'
 }
 
+/** To its end, or not: a response that a WebSocket took the connection of is never either. */
+function answered(ctx: Context): AbortSignal {
+  const controller = new AbortController()
+  ctx.res.once('close', () => controller.abort())
+  return controller.signal
+}
+
 function clientGone(ctx: Context): AbortSignal {
   const controller = new AbortController()
   ctx.res.once('close', () => {
     if (!ctx.res.writableFinished) controller.abort()
   })
+  ctx.state.gone = () => controller.abort()
   return controller.signal
 }
 

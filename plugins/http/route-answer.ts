@@ -50,12 +50,8 @@ export async function answerEvents(
   const body = await eventStream(stream, {
     clock,
     signal,
-    serialise: (item) => serialise(route, item),
-    failure(error) {
-      const { status, body } = errorAnswer(error, requestId, true)
-      if (status === 500) log.error('a stream failed', { requestId, path: route.path, error: inspect(error) })
-      return body
-    },
+    serialise: (item) => serialiseNow(route, item),
+    failure: (error) => failureOf(error, route, { log, requestId }),
   })
   ctx.status = 200
   ctx.type = 'text/event-stream'
@@ -63,17 +59,33 @@ export async function answerEvents(
   ctx.body = body
 }
 
+/** What who listens is told of a failure; one of ours is logged. */
+export function failureOf(
+  error: unknown,
+  { path }: AnyRoute,
+  { log, requestId }: Pick<AnswerParts, 'log' | 'requestId'>,
+): unknown {
+  const { status, body } = errorAnswer(error, requestId, true)
+  if (status === 500) log.error('a stream failed', { requestId, path, error: inspect(error) })
+  return body
+}
+
+/** The same for an item of a stream, of which there may be very many: shapes that need to wait are not for streams. */
+export function serialiseNow(route: AnyRoute, value: unknown): unknown {
+  const result = route.returns.safeParse(value)
+  if (result.success) return result.data
+  throw undeclared(route, result.error)
+}
+
 /** Only what the route declares leaves the machine. */
 async function serialise(route: AnyRoute, value: unknown): Promise<unknown> {
   const result = await route.returns.safeParseAsync(value)
   if (result.success) return result.data
-  throw new RivetrError(
-    'internal',
-    `${route.method} ${route.path} returned something else than it declares`,
-    {
-      cause: result.error,
-    },
-  )
+  throw undeclared(route, result.error)
+}
+
+function undeclared({ method, path }: AnyRoute, cause: Error): RivetrError {
+  return new RivetrError('internal', `${method} ${path} returned something else than it declares`, { cause })
 }
 
 function json(ctx: Context, data: unknown): void {

@@ -6,6 +6,7 @@ import type { Logger } from '@rivetr/sdk'
 import { application, type Door } from './application.ts'
 import { listenOnPort, listenOnSocket } from './listener.ts'
 import type { RestRouter } from './rest-router.ts'
+import { takeUpgrades } from './upgrade.ts'
 
 /** So long a request that is being answered may go on when the server stops. */
 const graceMs = 5_000
@@ -64,6 +65,7 @@ export class HttpServer {
       response.once('close', () => server.listening || server.closeIdleConnections())
       void handle(request, response)
     })
+    takeUpgrades(server, handle)
     this.#servers.push(server)
     return server
   }

@@ -2,8 +2,8 @@ import type { z } from 'zod'
 import type { LogLine } from '../log.ts'
 import type {
   App,
-  AppChange,
   AppInput,
+  appChange,
   EnvChange,
   EnvEntry,
   RouteSettings,
@@ -13,6 +13,7 @@ import type { Deployment } from '../model/deployment.ts'
 import type { Page } from '../model/page.ts'
 import type { TrafficView, trafficChange } from '../model/route.ts'
 import type { Branch } from '../providers/source.ts'
+import type { ReplicaSample, RuntimeInfo } from '../services.ts'
 import type {
   ApiKey,
   CertificateStatus,
@@ -102,7 +103,7 @@ export function createClient(options: ClientOptions) {
       list: (query: PageQuery = {}) => get<Page<App>>('/api/apps', { ...query }),
       get: (app: string) => get<App>(ofApp(app)),
       create: (draft: AppInput) => post<App>('/api/apps', draft),
-      update: (app: string, change: Partial<AppChange>) => put<App>(ofApp(app), change),
+      update: (app: string, change: z.input<typeof appChange>) => put<App>(ofApp(app), change),
       remove: (app: string) => remove(ofApp(app)),
       env: (app: string) => get<Items<EnvEntry>>(ofApp(app, 'env')),
       changeEnv: (app: string, change: EnvInput) => put<Items<EnvEntry>>(ofApp(app, 'env'), change),
@@ -155,10 +156,16 @@ export function createClient(options: ClientOptions) {
       removeCommitStatus: (app: string) => remove(ofApp(app, 'commit-status')),
       releases: (app: string) => get<Items<ReleaseView>>(ofApp(app, 'releases')),
       logs: (app: string, query: AppLogQuery = {}) => get<Items<LogLine>>(ofApp(app, 'logs'), { ...query }),
+      /** What each replica takes, measured now. */
+      stats: (app: string) => get<Items<ReplicaSample>>(ofApp(app, 'stats')),
+      /** The same every two seconds, until the signal aborts. */
+      followStats: (app: string, signal?: AbortSignal) =>
+        transport.follow<ReplicaSample>(ofApp(app, 'stats'), {}, signal),
       /** What the replicas print from now on, until the signal aborts. */
       followLogs: (app: string, query: AppLogQuery = {}, signal?: AbortSignal) =>
         transport.follow<LogLine>(ofApp(app, 'logs'), { ...query }, signal),
     },
+    runtimes: { list: () => get<Items<RuntimeInfo>>('/api/runtimes') },
     deployments: {
       get: (id: string) => get<Deployment>(ofDeployment(id)),
       /** A new deployment of the release of this one. */
