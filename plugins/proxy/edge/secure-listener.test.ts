@@ -381,8 +381,8 @@ describe('the HTTPS port of an edge', { timeout: 400_000 }, () => {
     assert.match(busy.text, /ok$/)
   })
 
-  it('drains for the shortest of the times that it was told', async () => {
-    await start([app], () => undefined)
+  it('drains for the shortest of the times that it was told', { timeout: 60_000 }, async () => {
+    await start([app], () => undefined, { firstByteTimeoutMs: 3_600_000 })
     const clients = [edge.client(), await edge.secureClient()]
     for (const client of clients) client.send(request)
     await eventually('the app has both', () => edge.app.connections[1])
