@@ -169,6 +169,16 @@ describe('the HTTPS port of an edge', { timeout: 400_000 }, () => {
     })
   }
 
+  it('goes through certificates again only when they are others', async () => {
+    const certificates = [app]
+    await start(certificates)
+    const { certificates: before } = edge.table
+    edge.route({ upstreams: [] }, { certificates, fallback })
+    assert.equal(edge.table.certificates, before)
+    edge.route({}, { certificates: [app], fallback })
+    assert.notEqual(edge.table.certificates, before)
+  })
+
   it('refuses TLS 1.1', async () => {
     await start()
     await assert.rejects(
