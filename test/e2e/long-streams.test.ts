@@ -8,10 +8,10 @@ import type { Duplex } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import type { RouteTable } from '@rivetr/sdk'
-import { eventually } from '@rivetr/testing/suites/eventually'
-import { processesIn } from '../launcher/processes.ts'
-import { TestProxy } from '../test-proxy.ts'
-import type { EdgeTraffic } from './traffic.ts'
+import { eventually } from '@rivetr/testing'
+import type { EdgeTraffic } from '../../plugins/proxy/control/traffic.ts'
+import { processesIn } from '../../plugins/proxy/launcher/processes.ts'
+import { TestProxy } from '../../plugins/proxy/test-proxy.ts'
 
 const mebibyte = 1024 * 1024
 
