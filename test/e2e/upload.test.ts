@@ -93,6 +93,7 @@ describe('an app that is uploaded', () => {
       name: 'blog',
       runtime: 'native',
       source: { url: 'https://git.test/blog.git' },
+      check: false,
     })
     const { exitCode, stderr } = await cli('deploy', 'blog', '--from', files)
     assert.equal(exitCode, 1)
