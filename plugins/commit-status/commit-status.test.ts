@@ -213,6 +213,14 @@ describe('commit status', { timeout: 300_000 }, () => {
     assert.deepEqual([host.asked, foreign.asked], [[], []])
   })
 
+  it('I10: goes to no git host that is not public or allowed, and says how it is allowed', async () => {
+    await using scene = await open('github', { config: { kernel: { outgoingAllow: [] } } })
+    await scene.stage.deploy(scene.app.id, { commit: first })
+    const { fault } = await scene.status(first, ({ state }) => state === 'given-up')
+    assert.match(String(fault), /127\.0\.0\.1 is no public address: .*outgoing_allow = \["127\.0\.0\.1"\]/)
+    assert.deepEqual(scene.host.asked, [])
+  })
+
   it('keeps the token to itself: not in the API, the log, the database or what the git host is said to have said', async () => {
     await using scene = await open('gitea')
     const { stage, host, app } = scene
