@@ -54,8 +54,8 @@ async function write(
   const gone = new AbortController()
   body.once('close', () => gone.abort())
   const send = async (text: string) => {
-    if (body.destroyed || body.write(text)) return
-    await once(body, 'drain', { signal: gone.signal }).catch(() => undefined)
+    gone.signal.throwIfAborted() // nobody reads on for a client that has gone
+    if (!body.write(text)) await once(body, 'drain', { signal: gone.signal })
   }
   body.write(': open\n\n') // sends the headers
   try {
