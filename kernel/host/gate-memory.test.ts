@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { wait } from '@rivetr/sdk'
 import { createDeployStage, type DeployStageOptions, fakePlugins, tester, testPlugin } from '@rivetr/testing'
+import { FactRow } from '../data/entities/index.ts'
 
 const promotion = testPlugin(
   { name: 'promotion' },
@@ -28,6 +29,33 @@ async function boots(t: TestContext) {
   return (options: DeployStageOptions) =>
     createDeployStage({ ...options, fakes, dataDir: join(folder, 'data') })
 }
+
+const late = testPlugin(
+  { name: 'late' },
+  {
+    setup: (ctx) =>
+      ctx.tap('appCreated', () => {
+        ctx.tap('preBuild', () => undefined)
+        return undefined
+      }),
+  },
+)
+
+test('a gate that a plugin tapped while it ran is one, too', async (t) => {
+  const boot = await boots(t)
+  {
+    await using stage = await boot({ plugins: [late] })
+    await stage.createApp()
+    const { rows } = stage.kernel.kernel.parts.database
+    await stage.until('the gate in the rows', async () => {
+      const fact = await rows.findOne(FactRow, { name: 'gates:late' })
+      return fact?.value === '["preBuild"]' || undefined
+    })
+  }
+  await using stage = await boot({ plugins: [late], config: { kernel: { disabledPlugins: ['late'] } } })
+  const { reason } = await stage.reaches((await stage.request('shop')).id, 'waiting')
+  assert.equal(reason, 'plugin late, which has a say in preBuild, is disabled; enable or remove it')
+})
 
 test('a deployment that waits for a promotion still waits when the plugin of the gate was disabled', async (t) => {
   const boot = await boots(t)

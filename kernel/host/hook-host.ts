@@ -56,12 +56,17 @@ export class HookHost implements Hooks {
   /** Gates of plugins that are not running now: what they would say is not known. */
   readonly #absent = new Map<HookName, Map<string, Absence>>()
 
+  /** Told when a plugin has a say in a gate in which it had none. */
+  onGate: () => void = () => undefined
+
   /** Returns what takes the tap away again. */
   tap(hook: HookName, tap: AnyTap, stage: number, owner: GuardOwner): () => void {
     const registration = { hook, tap, stage, owner, guard: guardTap(hook, tap, owner) }
+    const isNew = hooks[hook].policy === 'gate' && !this.gatesOf(owner.plugin).includes(hook)
     this.#registrations.set(hook, [...(this.#registrations.get(hook) ?? []), registration])
     this.#absent.get(hook)?.delete(owner.plugin)
     this.#add(this.#hook(hook), registration)
+    if (isNew) this.onGate()
     return () => this.#remove(registration)
   }
 

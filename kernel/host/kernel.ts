@@ -57,7 +57,7 @@ import { ContributionList } from './contribution-list.ts'
 import type { FoundPlugin } from './discovery.ts'
 import { type GateMemoryParts, recallGates, rememberGates } from './gate-memory.ts'
 import { HookHost } from './hook-host.ts'
-import { createLogger } from './logger.ts'
+import { createLogger, errorFields } from './logger.ts'
 import { endOrphans } from './orphans.ts'
 import { PluginHost } from './plugin-host.ts'
 import { schedulesOf } from './schedules.ts'
@@ -138,6 +138,11 @@ export class Kernel {
     try {
       await booted.plugins.start()
       await rememberGates(booted.gates)
+      booted.hooks.onGate = () => {
+        rememberGates(booted.gates).catch((error: unknown) =>
+          booted.log.error('a gate that was just tapped is not remembered', errorFields(error)),
+        )
+      }
       await recover(booted.parts, booted.queue, kernel.#monitor, booted.stopping.signal)
       await kernel.#monitor.start()
       booted.parts.collector.start()
