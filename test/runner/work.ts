@@ -22,7 +22,9 @@ export const longest = [
 ].map((name) => `test/e2e/${name}.test.ts`)
 
 /** All Podmans of a machine share one server of names, and so take turns. */
-export const onPodman = ['podman', 'push-to-live', 'runtime-podman'].map((name) => `test/e2e/${name}.test.ts`)
+export const onPodman = ['podman', 'push-to-live', 'replica-tools', 'runtime-podman'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+)
 
 /**
  * In the order in which lanes take it: the longest first, so that at the end no lane waits long for the others. The
