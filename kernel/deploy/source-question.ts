@@ -3,7 +3,9 @@ import { withDeadline } from './deadline.ts'
 import type { Providers } from './providers.ts'
 
 /** How long a source may take to answer somebody who waits. */
-const limitMs = 30_000
+const answerLimitMs = 30_000
+/** The same where they would rather go on without its answer. */
+const checkLimitMs = 10_000
 
 /** Asks the provider of a source, for somebody who waits for the answer. Errors: its own, `unavailable`, `timed_out`. */
 export function askSource<T>(
@@ -11,6 +13,7 @@ export function askSource<T>(
   clock: Clock,
   { kind }: SourceSettings,
   ask: (source: Source, signal: AbortSignal) => Promise<T>,
+  limitMs = answerLimitMs,
 ): Promise<T> {
   const source = providers.get(Source, kind)
   return withDeadline(clock, limitMs, 'the question to the source', new AbortController().signal, (signal) =>
@@ -25,7 +28,8 @@ export async function checkSource(
   settings: SourceSettings,
 ): Promise<void> {
   try {
-    await askSource(providers, clock, settings, (source, signal) => source.check(settings, signal))
+    const check = (source: Source, signal: AbortSignal) => source.check(settings, signal)
+    await askSource(providers, clock, settings, check, checkLimitMs)
   } catch (error) {
     const fault = RivetrError.is(error, 'source_failed') ? error.details.fault : undefined
     if (fault === 'address' || fault === 'access') throw error

@@ -82,7 +82,7 @@ for (const name of ['native', 'docker'] as const) {
     const moments: readonly Moment[] = [
       {
         state: 'fetching',
-        settings: () => ({ source: { kind: 'git', url: slow.url, branch: 'main' } }),
+        settings: () => ({ source: { kind: 'git', url: slow.url, branch: 'main' }, check: false }),
         underWay: ({ id }) => hasProcess(id),
       },
       {

@@ -93,7 +93,7 @@ for (const name of ['native', 'docker'] as const) {
 
     test('a clone from a server that sends a byte a second is given up as too slow', async () => {
       const source = { kind: 'git', url: slow.url, branch: 'main' }
-      await stage.rivetr.client.apps.update('shop', { source })
+      await stage.rivetr.client.apps.update('shop', { source, check: false })
       const { id } = await stage.rivetr.client.apps.deploy('shop', { commit: liveCommit })
       const deployment = await app.settled(id)
       assert.equal(deployment.error?.code, 'source_failed')

@@ -273,7 +273,7 @@ for (const name of ['native', 'docker'] as const) {
       })
       await using slow = await SlowGitServer.listen()
       const source = { kind: 'git', url: slow.url, branch: 'main' }
-      await stage.rivetr.client.apps.update('shop', { source })
+      await stage.rivetr.client.apps.update('shop', { source, check: false })
       const { id } = await stage.rivetr.client.apps.deploy('shop', { commit: await app.head() })
       let fetching: string[] = []
       for (

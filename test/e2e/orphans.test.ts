@@ -61,7 +61,7 @@ for (const name of ['native', 'docker'] as const) {
       {
         what: 'a clone',
         state: 'fetching',
-        settings: () => ({ source: { kind: 'git', url: slow.url, branch: 'main' } }),
+        settings: () => ({ source: { kind: 'git', url: slow.url, branch: 'main' }, check: false }),
         program: /git/,
       },
       { what: 'a build command', state: 'building', files: slowBuild, program: /sleep 311/ },
