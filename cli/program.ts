@@ -79,6 +79,31 @@ export function program(
     })
 
   rivetr
+    .command('db')
+    .description('the database')
+    .command('copy')
+    .description('copy everything into an empty database of the other kind; Rivetr must not run')
+    .requiredOption(
+      '--from <database>',
+      '"sqlite" or "postgresql" as configured, a data folder, or an address',
+    )
+    .requiredOption('--to <database>', 'the same; it has to be empty')
+    .option('--leave-out <plugin...>', 'leave the tables of these plugins behind')
+    .option('--dry-run', 'say what would be copied, and change nothing')
+    .option('--config <file>', 'instead of ./rivetr.toml')
+    .addHelpText('after', () =>
+      examples([
+        'rivetr db copy --from sqlite --to postgresql --dry-run',
+        'rivetr db copy --from sqlite --to postgresql',
+        'rivetr db copy --from postgresql --to /srv/rivetr/data',
+      ]),
+    )
+    .action(async (_, command: Command) => {
+      const { runDatabaseCopy } = await import('./commands/serve.ts')
+      finished((await runDatabaseCopy(output, command.optsWithGlobals())) ?? 0)
+    })
+
+  rivetr
     .command('stop')
     .description('stop Rivetr; apps go on serving')
     .option('--all', 'stop the edges and every app, too')

@@ -1,3 +1,4 @@
+export { type DatabaseCopyOptions, runCopy } from './host/database-copy.ts'
 export {
   type AnyPlugin,
   checkDefinition,

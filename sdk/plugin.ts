@@ -49,6 +49,7 @@ export interface Migration {
   /** `0001-what` */
   readonly name: string
   readonly sqlite: readonly string[]
+  /** The same for PostgreSQL; a plugin without it runs on SQLite alone. Texts are `text collate "C"`, JSON is `json`. */
   readonly postgresql?: readonly string[]
 }
 

@@ -223,7 +223,7 @@ export class AppService implements Apps {
       await this.#parts.database.transaction(work)
     } catch (error) {
       if (!isDuplicate(error)) throw error
-      if (/routes/.test(error instanceof Error ? error.message : '')) throw routeTaken(error)
+      if (isDuplicate(error, 'routes')) throw routeTaken(error)
       throw new RivetrError('conflict', `an app named "${name}" is there already`, { cause: error })
     }
   }

@@ -4,12 +4,12 @@ import { once } from 'node:events'
 import { mkdtempDisposable, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { Database as DatabaseToken, defineEntity, Hooks, p, Secrets } from '@rivetr/sdk'
-import { createTestKernel, testPlugin } from '@rivetr/testing'
+import { createTestKernel, testDatabase, testDialect, testPlugin } from '@rivetr/testing'
 import { Database, isDuplicate } from './database.ts'
-import { FactRow } from './entities/index.ts'
+import { AppRow, FactRow, SecretRow } from './entities/index.ts'
 import { ensureInstanceId, nextEpoch } from './facts.ts'
 
 const Note = defineEntity({
@@ -24,19 +24,29 @@ const noteTables = {
     {
       name: '0001-first',
       sqlite: ['create table `notes__notes` (`id` text not null primary key, `text` text not null)'],
+      postgresql: [
+        'create table "notes__notes" ("id" text collate "C" not null, "text" text collate "C" not null, primary key ("id"))',
+      ],
     },
   ],
 }
 
+/** PostgreSQL has its own of them in test/e2e/postgresql.test.ts. */
+const onSqlite: typeof test | ((...args: unknown[]) => void) =
+  testDialect === 'sqlite' ? test : () => undefined
+
 async function open(tables: Parameters<typeof Database.open>[1] = []) {
   const folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-database-'))
-  const database = await Database.open(folder.path, tables)
+  const server = await testDatabase()
+  const database = await Database.open({ folder: folder.path, url: server?.url }, tables)
   return {
     database,
     folder: folder.path,
+    url: server?.url,
     async [Symbol.asyncDispose]() {
       await database.close()
       await folder.remove()
+      await server?.[Symbol.asyncDispose]()
     },
   }
 }
@@ -50,7 +60,7 @@ test('the migrations make exactly the tables that the entities describe', async 
 test('a migration runs once, for its owner alone', async () => {
   await using here = await open([noteTables])
   await here.database.migrate('kernel')
-  await assert.rejects(here.database.rows.count(Note, {}), /no such table/)
+  await assert.rejects(here.database.rows.count(Note, {}), /no such table|does not exist/)
   await here.database.migrate('notes')
   await here.database.migrate('notes')
   assert.equal(await here.database.rows.count(Note, {}), 0)
@@ -60,20 +70,24 @@ test('a migration that fails half-way leaves nothing of itself', async () => {
   const bad = {
     ...noteTables,
     migrations: [
-      { name: '0001-bad', sqlite: [...noteTables.migrations.flatMap(({ sqlite }) => sqlite), 'no sql'] },
+      {
+        name: '0001-bad',
+        sqlite: [...noteTables.migrations.flatMap(({ sqlite }) => sqlite), 'no sql'],
+        postgresql: [...noteTables.migrations.flatMap(({ postgresql }) => postgresql), 'no sql'],
+      },
     ],
   }
   await using here = await open([bad])
   await here.database.migrate('kernel')
   await assert.rejects(here.database.migrate('notes'))
-  await assert.rejects(here.database.rows.count(Note, {}), /no such table/)
+  await assert.rejects(here.database.rows.count(Note, {}), /no such table|does not exist/)
 })
 
-test('a file that is no database is refused by name, and left as it is', async () => {
+onSqlite('a file that is no database is refused by name, and left as it is', async () => {
   await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-database-'))
   const file = join(folder.path, 'rivetr.db')
   await writeFile(file, 'this is not a database, however long one looks at it'.repeat(100))
-  await assert.rejects(Database.open(folder.path, []), {
+  await assert.rejects(Database.open({ folder: folder.path }, []), {
     code: 'data_unusable',
     message: /rivetr\.db cannot be read: .*nothing was changed, restore it from a backup/,
   })
@@ -82,14 +96,35 @@ test('a file that is no database is refused by name, and left as it is', async (
 test('a database of a newer Rivetr is refused, and left as it is', async () => {
   await using here = await open()
   await here.database.migrate('kernel')
+  const Ran = defineEntity({
+    name: 'DatabaseTestMigration',
+    tableName: 'migrations',
+    properties: { id: p.integer().primary(), name: p.string() },
+  })
   await here.database.close()
-  const raw = new DatabaseSync(join(here.folder, 'rivetr.db'))
-  raw.exec("insert into migrations (name, executed_at) values ('kernel/9999-future', 0)")
-  raw.close()
-  await assert.rejects(Database.open(here.folder, []), {
+  const own = await Database.open({ folder: here.folder, url: here.url }, [
+    { plugin: 'none', entities: [Ran], migrations: [] },
+  ])
+  await own.rows.insert(Ran, { id: 9999, name: 'kernel/9999-future' })
+  await own.close()
+  await assert.rejects(Database.open({ folder: here.folder, url: here.url }, []), {
     code: 'data_unusable',
     message: /made by a newer Rivetr \(kernel\/9999-future\); use that version, nothing was changed/,
   })
+})
+
+onSqlite('nothing of PostgreSQL is loaded for SQLite', async () => {
+  const script = `import { createRequire } from 'node:module'
+import { createTestKernel } from '@rivetr/testing'
+await using kernel = await createTestKernel({ builtIns: ['auth', 'git', 'webhooks'] })
+const loaded = Object.keys(createRequire(import.meta.url).cache)
+console.log(loaded.filter((file) => /\\/better-sqlite3\\//.test(file)).length > 0, loaded.filter((file) => /node_modules\\/(pg|postgres|@mikro-orm\\/postgresql)/.test(file)).join())`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const said = (await child.stdout.toArray()).join('')
+  assert.equal(said, 'true \n')
 })
 
 test('a transaction that throws leaves nothing', async () => {
@@ -139,44 +174,104 @@ test('rows and transactions outside throw inside a transaction, instead of waiti
   )
 })
 
-test('I5: while another process writes for 3 s every write waits, reads go on, and nothing else stands still', async () => {
-  await using here = await migrated()
-  const script = `const { DatabaseSync } = require('node:sqlite')
+onSqlite(
+  'I5: while another process writes for 3 s every write waits, reads go on, and nothing else stands still',
+  async () => {
+    await using here = await migrated()
+    const script = `const { DatabaseSync } = require('node:sqlite')
 const database = new DatabaseSync(process.argv[1])
 database.exec('begin immediate')
 console.log('held')
 setTimeout(() => database.exec('commit'), 3_000)`
-  const holder = spawn(process.execPath, ['-e', script, join(here.folder, 'rivetr.db')], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const ended = once(holder, 'exit')
-  await once(holder.stdout, 'data')
-  const heldAt = Date.now()
-  let longestStandMs = 0
-  let tickedAt = heldAt
-  const ticking = setInterval(() => {
-    longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt)
-    tickedAt = Date.now()
-  }, 10)
-  const { database } = here
-  await database.rows.count(FactRow, {})
-  assert.ok(Date.now() - heldAt < 2_000, 'a read had to wait')
-  await Promise.all(
-    Array.from({ length: 20 }, (_, index) =>
-      index % 2 === 0
-        ? database.rows.insert(FactRow, { name: `plain ${index}`, value: 'x' })
-        : database.transaction(async (rows) => {
-            const count = await rows.count(FactRow, {})
-            await rows.insert(FactRow, { name: `after ${index}`, value: String(count) })
-          }),
-    ),
+    const holder = spawn(process.execPath, ['-e', script, join(here.folder, 'rivetr.db')], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = once(holder, 'exit')
+    await once(holder.stdout, 'data')
+    const heldAt = Date.now()
+    let longestStandMs = 0
+    let tickedAt = heldAt
+    const ticking = setInterval(() => {
+      longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt)
+      tickedAt = Date.now()
+    }, 10)
+    const { database } = here
+    await database.rows.count(FactRow, {})
+    assert.ok(Date.now() - heldAt < 2_000, 'a read had to wait')
+    await Promise.all(
+      Array.from({ length: 20 }, (_, index) =>
+        index % 2 === 0
+          ? database.rows.insert(FactRow, { name: `plain ${index}`, value: 'x' })
+          : database.transaction(async (rows) => {
+              const count = await rows.count(FactRow, {})
+              await rows.insert(FactRow, { name: `after ${index}`, value: String(count) })
+            }),
+      ),
+    )
+    longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt) // a stand that has just ended, too
+    clearInterval(ticking)
+    assert.ok(Date.now() - heldAt >= 2_500, 'the other process held nothing')
+    assert.ok(longestStandMs < 1_000, `everything stood still for ${longestStandMs} ms`)
+    assert.equal(await database.rows.count(FactRow, {}), 20)
+    await ended
+  },
+)
+
+test('texts are compared and put in order by their bytes, and nothing comes before everything', async () => {
+  await using here = await migrated()
+  const names = ['b', 'a', 'B', 'ä', 'a-b', 'ab', '10', '9', '\u{1f600}']
+  const rows = names.map((name, at) => ({
+    ...{
+      id: name,
+      scope: 's',
+      name: at % 3 === 0 ? `x${name}` : name,
+      version: 1,
+      sealed: '',
+      createdAt: '',
+    },
+    revokedAt: at % 2 === 0 ? null : name,
+  }))
+  for (const row of rows) await here.database.rows.insert(SecretRow, row)
+  const ids = async (orderBy: Record<string, string>) =>
+    (await here.database.rows.find(SecretRow, {}, { orderBy } as never)).map(({ id }) => id)
+  const bytes = [...names].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+  assert.deepEqual(await ids({ id: 'asc' }), bytes)
+  assert.deepEqual(await ids({ id: 'desc' }), bytes.toReversed())
+  const nothing = bytes.filter((name) => names.indexOf(name) % 2 === 0)
+  const something = bytes.filter((name) => names.indexOf(name) % 2 === 1)
+  assert.deepEqual(await ids({ revokedAt: 'asc', id: 'asc' }), [...nothing, ...something])
+  assert.deepEqual(await ids({ revokedAt: 'desc', id: 'asc' }), [...something.toReversed(), ...nothing])
+  assert.equal(await here.database.rows.count(SecretRow, { id: { $lt: 'a' } }), bytes.indexOf('a'))
+  assert.equal(await here.database.rows.count(SecretRow, { id: 'A' }), 0)
+})
+
+test('values come back as they were: long, quoted, escaped, in their order', async () => {
+  await using here = await migrated()
+  const text = `'"\\ \n\r\t $1 ? :x -- /* \u2028 \u{1f600} \u0001 ${'long '.repeat(5_000)}`
+  const settings = { z: 1, a: { '': text, b: [null, true, 0.1, -1e21, 2 ** 53 - 1] }, nul: 'a\0b' }
+  const row = { id: text, name: `${text}2`, runtime: 'x', source: {}, settings, createdAt: '', updatedAt: '' }
+  await here.database.rows.insert(AppRow, row as never)
+  const found = await here.database.rows.findOne(AppRow, { id: text })
+  assert.equal(found?.name, row.name)
+  assert.equal(JSON.stringify(found.settings), JSON.stringify(settings))
+  assert.deepEqual([found.autoDeploy, found.stopped, found.traffic], [true, false, null])
+  await here.database.rows.nativeUpdate(AppRow, { id: text }, { stopped: true, runtimeReason: text })
+  assert.equal(await here.database.rows.count(AppRow, { stopped: true, runtimeReason: text }), 1)
+})
+
+test('a NUL in a text is refused, wherever it would go', async () => {
+  await using here = await migrated()
+  const { rows } = here.database
+  const refused = { code: 'invalid_input', message: /^value contains the character NUL/ }
+  await assert.rejects(rows.insert(FactRow, { name: 'a', value: 'x\0' }), refused)
+  await assert.rejects(rows.insertMany(FactRow, [{ name: 'a', value: '\0' }]), refused)
+  await assert.rejects(rows.upsert(FactRow, { name: 'a', value: '\0' }), refused)
+  await assert.rejects(rows.nativeUpdate(FactRow, { name: 'a' }, { value: '\0' }), refused)
+  await assert.rejects(rows.findOne(FactRow, { $or: [{ value: { $in: ['a', 'b\0'] } }] }), refused)
+  await assert.rejects(
+    here.database.transaction((inside) => inside.count(FactRow, { value: '\0' })),
+    refused,
   )
-  longestStandMs = Math.max(longestStandMs, Date.now() - tickedAt) // a stand that has just ended, too
-  clearInterval(ticking)
-  assert.ok(Date.now() - heldAt >= 2_500, 'the other process held nothing')
-  assert.ok(longestStandMs < 1_000, `everything stood still for ${longestStandMs} ms`)
-  assert.equal(await database.rows.count(FactRow, {}), 20)
-  await ended
 })
 
 test('a row that is there already is told apart from other faults', async () => {

@@ -4,14 +4,15 @@ import { mkdtempDisposable, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { TestClock } from '@rivetr/testing'
+import { TestClock, testDatabase } from '@rivetr/testing'
 import { Database } from './database.ts'
 import { SecretRow } from './entities/index.ts'
 import { SecretStore } from './secrets.ts'
 
 async function open() {
   const folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-secrets-'))
-  const database = await Database.open(folder.path, [])
+  const server = await testDatabase()
+  const database = await Database.open({ folder: folder.path, url: server?.url }, [])
   await database.migrate('kernel')
   return {
     database,
@@ -19,6 +20,7 @@ async function open() {
     store: new SecretStore(database, randomBytes(32), new TestClock()),
     async [Symbol.asyncDispose]() {
       await database.close()
+      await server?.[Symbol.asyncDispose]()
       await folder.remove()
     },
   }
@@ -99,6 +101,9 @@ test('another key opens nothing', async () => {
 test('no byte of a secret stands in the database', async () => {
   await using here = await open()
   await here.store.put('app', 'TOKEN', 'a-rather-long-and-rare-value')
+  const stored = JSON.stringify(await here.database.rows.find(SecretRow, {}))
+  assert.match(stored, /"TOKEN"/)
+  assert.ok(!stored.includes('a-rather-long-and-rare-value'))
   for (const file of ['rivetr.db', 'rivetr.db-wal']) {
     const bytes = await readFile(join(here.folder, file)).catch(() => Buffer.alloc(0))
     assert.ok(!bytes.includes('a-rather-long-and-rare-value'), file)

@@ -4,6 +4,7 @@ import {
   type Clock,
   type Deployment,
   type DeploymentState,
+  type Logger,
   type ReplicaState,
   type Rows,
   replicaStates,
@@ -20,7 +21,9 @@ import {
   ReplicaRow,
   StepRow,
 } from '../data/entities/index.ts'
+import { withoutNul } from '../data/nul.ts'
 import type { HookHost } from '../host/hook-host.ts'
+import { errorFields } from '../host/logger.ts'
 import { finalStates, replicaTransitions, restartable, transitions } from './states.ts'
 
 export type DeploymentRecord = InferEntity<typeof DeploymentRow>
@@ -32,11 +35,13 @@ export class Ledger {
   readonly database: Database
   readonly #hooks: HookHost
   readonly #clock: Clock
+  readonly #log: Logger
 
-  constructor(database: Database, hooks: HookHost, clock: Clock) {
+  constructor(database: Database, hooks: HookHost, clock: Clock, log: Logger) {
     this.database = database
     this.#hooks = hooks
     this.#clock = clock
+    this.#log = log
   }
 
   now(): string {
@@ -90,12 +95,18 @@ export class Ledger {
       transitions[row.state].includes(to) || (to === 'queued' && restartable.includes(row.state))
     if (!allowed) throw new Error(`a deployment cannot go from ${row.state} to ${to}`)
     const ended = finalStates.includes(to) && to !== 'retired' ? { endedAt: this.now() } : {}
-    await rows.nativeUpdate(DeploymentRow, { id }, { ...change, ...ended, state: to })
+    const reason = typeof change.reason === 'string' ? { reason: withoutNul(change.reason) } : {}
+    await rows.nativeUpdate(DeploymentRow, { id }, { ...change, ...reason, ...ended, state: to })
     return row.state
   }
 
+  /** A database that went away after the move makes nothing of it undone. */
   async announce(id: string, from: DeploymentState, to: DeploymentState): Promise<void> {
-    this.#hooks.notify('deployStateChanged', { deployment: await this.view(id), from, to })
+    try {
+      this.#hooks.notify('deployStateChanged', { deployment: await this.view(id), from, to })
+    } catch (error) {
+      this.#log.error(`nobody was told that deployment ${id} went from ${from} to ${to}`, errorFields(error))
+    }
   }
 
   async change(id: string, change: Change): Promise<void> {

@@ -14,7 +14,7 @@ import { prepare } from './steps/prepare.ts'
 import { renewRelease } from './steps/renew.ts'
 import { start } from './steps/start.ts'
 import { switchTraffic } from './steps/switch.ts'
-import { untilWritten } from './until-written.ts'
+import { untilRead, untilWritten } from './until-written.ts'
 
 /** How long an engine may take to say that it is there. */
 const detectLimitMs = 10_000
@@ -81,10 +81,10 @@ export async function runDeployment(run: Run, stopping: AbortSignal): Promise<vo
     hooks.notify('postDeploy', { ...run.payload, ...(previous === undefined ? {} : { previous }) })
   } catch (thrown) {
     const error = run.interruption ?? thrown
-    if (error instanceof Paused) await pause(run, error)
+    if (error instanceof Paused) await pause(run, error, stopping)
     else if (run.interruption?.kind === 'stopping')
       run.say('Rivetr stops; this goes on when it is started again')
-    else if ((await ledger.get(run.id)).state === 'switching')
+    else if ((await known(run, stopping, () => ledger.get(run.id))).state === 'switching')
       log.error(
         `deployment ${run.id} was interrupted while switching; the next start rolls it forward`,
         errorFields(error),
@@ -147,22 +147,27 @@ async function answerOf(run: Run, runtime: Runtime): Promise<{ available: boolea
   }
 }
 
-async function pause(run: Run, { wait, gate }: Paused): Promise<void> {
-  const { ledger } = run.parts
+async function pause(run: Run, { wait, gate }: Paused, stopping: AbortSignal): Promise<void> {
   run.say(`waiting: ${wait.reason}`)
-  await ledger.move(run.id, ['queued', 'preparing', 'checking'], 'waiting', {
-    reason: wait.reason,
-    resumeAt: wait.until ?? null,
-    waitsFor: gate,
-  })
+  const change = { reason: wait.reason, resumeAt: wait.until ?? null, waitsFor: gate }
+  await untilWritten(run.parts, `that deployment ${run.id} waits`, stopping, () =>
+    run.parts.ledger.move(run.id, ['queued', 'preparing', 'checking'], 'waiting', change),
+  )
+}
+
+/** What is needed to write the end of a deployment. */
+function known<T>(run: Run, stopping: AbortSignal, read: () => Promise<T>): Promise<T> {
+  return untilRead(run.parts, `what is known of deployment ${run.id}`, stopping, read)
 }
 
 async function fail(run: Run, error: unknown, stopping: AbortSignal): Promise<void> {
   const { parts, step } = run
   const { hooks, ledger, log } = parts
   const cancelled = error instanceof Interruption
-  const masked = await secretMask(parts, run.app.id)
-  const lastLines = cancelled ? [] : (await lastLinesOf(parts, run.id)).map(masked)
+  const masked = await known(run, stopping, () => secretMask(parts, run.app.id))
+  const lastLines = cancelled
+    ? []
+    : (await known(run, stopping, () => lastLinesOf(parts, run.id))).map(masked)
   const plain = cancelled ? describe(error) : await withFullDisks(parts.workspaces.folders, describe(error))
   const described = { ...plain, message: masked(plain.message) }
   run.say(

@@ -6,8 +6,9 @@ import { runDeployment } from './pipeline.ts'
 import { Interruption, Run } from './run.ts'
 import { postDeploy } from './steps/post-deploy.ts'
 import { Retirement } from './steps/retire.ts'
+import { untilRead } from './until-written.ts'
 
-/** What could not even begin (a disk that is full) is not tried again at once. */
+/** What could not even begin (a disk that is full, a database that is away) is not tried again at once. */
 const brokenOffMs = 5_000
 const longestPauseMs = 24 * 3_600_000
 
@@ -48,7 +49,10 @@ export class Queue {
       return
     }
     this.#pumping = this.#pump()
-      .catch((error: unknown) => this.#parts.log.error('the queue could not be read', errorFields(error)))
+      .catch((error: unknown) => {
+        this.#parts.log.error('the queue could not be read', errorFields(error))
+        this.#parts.clock.after(brokenOffMs, () => this.wake())
+      })
       .finally(() => {
         this.#pumping = undefined
         if (this.#again) {
@@ -146,7 +150,10 @@ export class Queue {
     if (row.release) run.release = await ledger.release(row.release)
     try {
       await runDeployment(run, this.#stopping.signal)
-      if ((await ledger.get(row.id)).state === 'live') {
+      const ended = await untilRead(run.parts, `the end of deployment ${row.id}`, this.#stopping.signal, () =>
+        ledger.get(row.id),
+      )
+      if (ended.state === 'live') {
         this.retire(row.app)
         await postDeploy(run)
       }

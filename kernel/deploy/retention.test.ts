@@ -3,7 +3,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Releases } from '@rivetr/sdk'
-import { createDeployStage, type DeployStage, tester } from '@rivetr/testing'
+import { createDeployStage, type DeployStage, eventually, tester } from '@rivetr/testing'
 
 const keep = (keepReleases: number, keepDeployments = 100) => ({ kernel: { keepReleases, keepDeployments } })
 
@@ -34,6 +34,7 @@ test('B7: images of releases outside of the window go, and a rollback to one is 
   await stage.createApp()
   const [first = '', , third = ''] = await deployed(stage, 5)
   await trimmed(stage, [5, 4, 3])
+  await eventually('end of the old replica', () => stage.fakes.runtime.runningSpecs.length === 1 || undefined)
   const running = stage.fakes.runtime.runningSpecs
   await assert.rejects(stage.deployments.rollback(tester, first), {
     code: 'conflict',

@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { messageOf, RivetrError, z } from '@rivetr/sdk'
 import { isNetwork } from '@rivetr/sdk/kit'
 import { parse as parseToml } from 'smol-toml'
+import { faultOfPostgresqlUrl } from '../data/postgresql-url.ts'
 import { nearest } from './spelling.ts'
 
 const minuteMs = 60_000
@@ -10,6 +11,14 @@ const minuteMs = 60_000
 /** The section `[kernel]`. */
 export const kernelConfig = z.strictObject({
   dataDir: z.string().min(1).default('./data').describe('Where everything is kept; 0700'),
+  databaseUrl: z
+    .string()
+    .superRefine((text, context) => {
+      const fault = faultOfPostgresqlUrl(text)
+      if (fault !== undefined) context.addIssue({ code: 'custom', message: fault })
+    })
+    .optional()
+    .describe('PostgreSQL instead of SQLite: postgresql://user:password@host/database'),
   appsDir: z
     .string()
     .min(1)

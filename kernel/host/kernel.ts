@@ -72,8 +72,8 @@ export interface KernelOptions {
   readonly clock?: Clock
   /** Where the log goes; default: standard output. */
   readonly logTo?: { write(line: string): void }
-  /** What `Lifecycle.stop` does. */
-  readonly onStop?: (reason: 'stop' | 'stop-all') => void
+  /** What `Lifecycle.stop` does; `lost`: another Rivetr has the database now. */
+  readonly onStop?: (reason: 'stop' | 'stop-all' | 'lost') => void
 }
 
 const kernelTokens = new Set(
@@ -222,10 +222,22 @@ async function boot(options: KernelOptions): Promise<Booted> {
       readConfig: readAgain,
     })
     for (const each of await plugins.load()) tables.set(each.plugin, each)
-    const database = await Database.open(dataDir, [...tables.values()])
+    const database = await Database.open(
+      {
+        folder: dataDir,
+        url: config.databaseUrl,
+        report: (text) => log.error(text),
+        onTaken: (error) => {
+          log.error(error.message)
+          options.onStop?.('lost')
+        },
+      },
+      [...tables.values()],
+    )
     undo.defer(() => database.close())
     undo.defer(() => plugins.stop())
     await database.migrate('kernel')
+    await database.claim()
     const key = await ensureKeyFile(dataDir, (await database.rows.count(SecretRow, {})) > 0)
     const { parts, queue, heads, deployments, routes, logs } = await deployment({
       config,
@@ -325,7 +337,7 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
     stop: (app, by) => stopApp(parts, queue, app.id, by),
     removeAll: (app) => removeApp(parts, queue, app),
   })
-  const ledger = new Ledger(database, hooks, clock)
+  const ledger = new Ledger(database, hooks, clock, log)
   const appLogs = new AppLogs(dataDir, config.appLogMaxMib * 1024 * 1024, clock)
   const parts: DeployParts = {
     config,

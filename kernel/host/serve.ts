@@ -12,7 +12,7 @@ export interface ServeOptions {
   readonly foreground: boolean
 }
 
-/** Runs Rivetr until a signal or `rivetr stop`. Resolves with the exit code of the process. */
+/** Runs Rivetr until a signal, `rivetr stop` or the loss of its database. Resolves with the exit code of the process. */
 export async function serve({ configFile, safeMode = false, foreground }: ServeOptions): Promise<number> {
   const ending = Promise.withResolvers<string>()
   const onSignal = (signal: NodeJS.Signals) =>
@@ -36,7 +36,7 @@ export async function serve({ configFile, safeMode = false, foreground }: ServeO
   const reason = await ending.promise
   kernel.log.info(`Rivetr stops (${reason})`)
   await kernel.stop(reason)
-  return 0
+  return reason === 'lost' ? 1 : 0
 }
 
 async function pluginsFor(configFile: string | undefined): Promise<FoundPlugin[]> {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { discoverBuiltIns, type FoundPlugin, Kernel } from '@rivetr/kernel'
 import { type Clock, type NamedToken, type PluginContext, RivetrError, type Token } from '@rivetr/sdk'
+import { type TestDatabase, testDatabase, testDatabaseOf } from './test-database.ts'
 import { testPlugin } from './test-plugin.ts'
 
 export interface TestKernelOptions {
@@ -15,7 +16,7 @@ export interface TestKernelOptions {
   readonly clock?: Clock
   /** A data folder that is kept (for a second boot); default: a temporary one. */
   readonly dataDir?: string
-  readonly onStop?: (reason: 'stop' | 'stop-all') => void
+  readonly onStop?: (reason: 'stop' | 'stop-all' | 'lost') => void
 }
 
 export interface TestKernel extends AsyncDisposable {
@@ -33,6 +34,8 @@ export interface TestKernel extends AsyncDisposable {
 export async function createTestKernel(options: TestKernelOptions = {}): Promise<TestKernel> {
   const { plugins = [], builtIns = [], config = {}, clock, onStop } = options
   const dataDir = options.dataDir ?? join(await mkdtemp(join(tmpdir(), 'rivetr-test-')), 'data')
+  const own = options.dataDir === undefined
+  const database = own ? await testDatabase() : await testDatabaseOf(dataDir)
   const log: Record<string, unknown>[] = []
   const window = Promise.withResolvers<PluginContext<unknown>>()
   const all = [
@@ -45,7 +48,10 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
     // A test asks for it when it means it: fake heads never are what was deployed.
     env: environmentOf({
       ...config,
-      kernel: { dataDir, headsIntervalMs: 0, outgoingAllow: ['127.0.0.0/8'], ...config.kernel },
+      kernel: {
+        ...{ dataDir, ...addressOf(database), headsIntervalMs: 0, outgoingAllow: ['127.0.0.0/8'] },
+        ...config.kernel,
+      },
     }),
     logTo: { write: (line) => log.push(JSON.parse(line) as Record<string, unknown>) },
     ...(clock === undefined ? {} : { clock }),
@@ -65,9 +71,15 @@ export async function createTestKernel(options: TestKernelOptions = {}): Promise
     stop,
     async [Symbol.asyncDispose]() {
       await stop()
-      if (options.dataDir === undefined) await rm(join(dataDir, '..'), { recursive: true, force: true })
+      if (!own) return
+      await rm(join(dataDir, '..'), { recursive: true, force: true })
+      await database?.[Symbol.asyncDispose]()
     },
   }
+}
+
+function addressOf(database: TestDatabase | undefined): { databaseUrl?: string } {
+  return database === undefined ? {} : { databaseUrl: database.url }
 }
 
 async function named(names: readonly string[]): Promise<FoundPlugin[]> {

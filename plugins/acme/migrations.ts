@@ -9,8 +9,8 @@ export const migrations: readonly Migration[] = [
       'create table `acme__own` (`id` text not null primary key, `hosts` json not null, `added_at` double not null, `told` integer null)',
     ],
     postgresql: [
-      'create table "acme__hosts" ("host" varchar(255) not null, "wanted" boolean not null, "pair" varchar(255) null, "renew_at" double precision null, "ask_at" double precision null, "failures" int not null, "retry_at" double precision null, "fault" jsonb null, "orders" jsonb not null, "told" int null, primary key ("host"))',
-      'create table "acme__own" ("id" varchar(255) not null, "hosts" jsonb not null, "added_at" double precision not null, "told" int null, primary key ("id"))',
+      'create table "acme__hosts" ("host" text collate "C" not null, "wanted" boolean not null, "pair" text collate "C" null, "renew_at" double precision null, "ask_at" double precision null, "failures" int not null, "retry_at" double precision null, "fault" json null, "orders" json not null, "told" int null, primary key ("host"))',
+      'create table "acme__own" ("id" text collate "C" not null, "hosts" json not null, "added_at" double precision not null, "told" int null, primary key ("id"))',
     ],
   },
   {
@@ -19,7 +19,7 @@ export const migrations: readonly Migration[] = [
       'create table `acme__ca_pauses` (`directory_url` text not null primary key, `until` double not null)',
     ],
     postgresql: [
-      'create table "acme__ca_pauses" ("directory_url" varchar(255) not null, "until" double precision not null, primary key ("directory_url"))',
+      'create table "acme__ca_pauses" ("directory_url" text collate "C" not null, "until" double precision not null, primary key ("directory_url"))',
     ],
   },
 ]

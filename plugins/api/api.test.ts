@@ -13,7 +13,7 @@ import {
   Source,
   Traffic,
 } from '@rivetr/sdk'
-import { createTestKernel, type TestKernel, testPlugin } from '@rivetr/testing'
+import { createTestKernel, type TestKernel, type TestKernelOptions, testPlugin } from '@rivetr/testing'
 
 const draft = {
   name: 'shop',
@@ -227,7 +227,7 @@ interface Stage extends AsyncDisposable {
   settled(deployment: string): Promise<Record<string, unknown>>
 }
 
-async function boot(onStop?: (reason: 'stop' | 'stop-all') => void): Promise<Stage> {
+async function boot(onStop?: TestKernelOptions['onStop']): Promise<Stage> {
   const kernel = await createTestKernel({
     builtIns: ['http', 'auth', 'api'],
     plugins: [engine],

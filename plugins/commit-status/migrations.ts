@@ -10,7 +10,7 @@ export const migrations: readonly Migration[] = [
       'create unique index `commit_status__statuses_app_commit_unique` on `commit_status__statuses` (`app`, `commit`)',
     ],
     postgresql: [
-      'create table "commit_status__statuses" ("id" varchar(255) not null, "app" varchar(255) not null, "commit" varchar(255) not null, "deployment" varchar(255) not null, "wanted" varchar(255) not null, "description" varchar(255) not null, "revision" int not null, "sent" varchar(255) null, "sent_at" varchar(255) null, "settled" boolean not null, "failures" int not null, "fault" text null, "retry_at" double precision null, primary key ("id"))',
+      'create table "commit_status__statuses" ("id" text collate "C" not null, "app" text collate "C" not null, "commit" text collate "C" not null, "deployment" text collate "C" not null, "wanted" text collate "C" not null, "description" text collate "C" not null, "revision" int not null, "sent" text collate "C" null, "sent_at" text collate "C" null, "settled" boolean not null, "failures" int not null, "fault" text collate "C" null, "retry_at" double precision null, primary key ("id"))',
       'create index "commit_status__statuses_settled_index" on "commit_status__statuses" ("settled")',
       'alter table "commit_status__statuses" add constraint "commit_status__statuses_app_commit_unique" unique ("app", "commit")',
     ],

@@ -10,8 +10,8 @@ export const migrations: readonly Migration[] = [
       'create unique index `git__known_hosts_host_port_key_unique` on `git__known_hosts` (`host`, `port`, `key`)',
     ],
     postgresql: [
-      'create table "git__deploy_keys" ("name" varchar(255) not null, "public_key" text not null, "fingerprint" varchar(255) not null, "created_at" varchar(255) not null, primary key ("name"))',
-      'create table "git__known_hosts" ("id" varchar(255) not null, "host" varchar(255) not null, "port" int not null, "key" text not null, "fingerprint" varchar(255) not null, "created_at" varchar(255) not null, primary key ("id"))',
+      'create table "git__deploy_keys" ("name" text collate "C" not null, "public_key" text collate "C" not null, "fingerprint" text collate "C" not null, "created_at" text collate "C" not null, primary key ("name"))',
+      'create table "git__known_hosts" ("id" text collate "C" not null, "host" text collate "C" not null, "port" int not null, "key" text collate "C" not null, "fingerprint" text collate "C" not null, "created_at" text collate "C" not null, primary key ("id"))',
       'alter table "git__known_hosts" add constraint "git__known_hosts_host_port_key_unique" unique ("host", "port", "key")',
     ],
   },

@@ -11,9 +11,9 @@ export const migrations: readonly Migration[] = [
       'create unique index `lua__values_owner_script_key_unique` on `lua__values` (`owner`, `script`, `key`)',
     ],
     postgresql: [
-      'create table "lua__scripts" ("id" varchar(255) not null, "app" varchar(255) not null, "name" varchar(255) not null, "text" text not null, "registrations" text not null, "enabled" boolean not null, "updated_at" varchar(255) not null, "updated_by" varchar(255) not null, primary key ("id"))',
+      'create table "lua__scripts" ("id" text collate "C" not null, "app" text collate "C" not null, "name" text collate "C" not null, "text" text collate "C" not null, "registrations" text collate "C" not null, "enabled" boolean not null, "updated_at" text collate "C" not null, "updated_by" text collate "C" not null, primary key ("id"))',
       'alter table "lua__scripts" add constraint "lua__scripts_app_name_unique" unique ("app", "name")',
-      'create table "lua__values" ("id" varchar(255) not null, "owner" varchar(255) not null, "script" varchar(255) not null, "key" varchar(255) not null, "value" text not null, primary key ("id"))',
+      'create table "lua__values" ("id" text collate "C" not null, "owner" text collate "C" not null, "script" text collate "C" not null, "key" text collate "C" not null, "value" text collate "C" not null, primary key ("id"))',
       'alter table "lua__values" add constraint "lua__values_owner_script_key_unique" unique ("owner", "script", "key")',
     ],
   },

@@ -10,7 +10,7 @@ export const migrations: readonly Migration[] = [
       'create unique index `webhooks__deliveries_app_provider_delivery_unique` on `webhooks__deliveries` (`app`, `provider`, `delivery`)',
     ],
     postgresql: [
-      'create table "webhooks__deliveries" ("id" varchar(255) not null, "app" varchar(255) not null, "provider" varchar(255) not null, "delivery" varchar(255) not null, "outcome" varchar(255) not null, "reason" text null, "ref" text null, "commit" varchar(255) null, "pusher" text null, "deployment" varchar(255) null, "received_at" varchar(255) not null, primary key ("id"))',
+      'create table "webhooks__deliveries" ("id" text collate "C" not null, "app" text collate "C" not null, "provider" text collate "C" not null, "delivery" text collate "C" not null, "outcome" text collate "C" not null, "reason" text collate "C" null, "ref" text collate "C" null, "commit" text collate "C" null, "pusher" text collate "C" null, "deployment" text collate "C" null, "received_at" text collate "C" not null, primary key ("id"))',
       'create index "webhooks__deliveries_outcome_index" on "webhooks__deliveries" ("outcome")',
       'alter table "webhooks__deliveries" add constraint "webhooks__deliveries_app_provider_delivery_unique" unique ("app", "provider", "delivery")',
     ],
@@ -26,7 +26,12 @@ export const migrations: readonly Migration[] = [
       'alter table `webhooks__deliveries` add column `last_repeat_at` text null',
     ],
     postgresql: [
-      'alter table "webhooks__deliveries" add column "event" varchar(255) null, add column "repository" text null, add column "title" text null, add column "filtered" boolean not null default false, add column "repeats" int not null default 0, add column "last_repeat_at" varchar(255) null',
+      'alter table "webhooks__deliveries" add column "event" text collate "C" null',
+      'alter table "webhooks__deliveries" add column "repository" text collate "C" null',
+      'alter table "webhooks__deliveries" add column "title" text collate "C" null',
+      'alter table "webhooks__deliveries" add column "filtered" boolean not null default false',
+      'alter table "webhooks__deliveries" add column "repeats" int not null default 0',
+      'alter table "webhooks__deliveries" add column "last_repeat_at" text collate "C" null',
     ],
   },
 ]

@@ -46,10 +46,10 @@ export class Child implements AsyncDisposable {
     return readFile(this.#logFile, 'utf8')
   }
 
-  async stop(): Promise<void> {
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
     if (this.#ended) return
     const ended = once(this.#process, 'exit')
-    this.#process.kill('SIGTERM')
+    this.#process.kill(signal)
     const killer = setTimeout(() => this.#process.kill('SIGKILL'), 5_000)
     await ended
     clearTimeout(killer)

@@ -19,6 +19,7 @@ const packageFiles: Readonly<Record<string, readonly string[]>> = {
   netavark: ['/usr/lib/podman/netavark'],
   'aardvark-dns': ['/usr/lib/podman/aardvark-dns'],
   catatonit: ['/usr/bin/catatonit'],
+  postgresql: ['/usr/lib/postgresql'],
 }
 
 let installing: Promise<void> | undefined

@@ -1,6 +1,9 @@
 import { chmod, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MissingPart } from '../machine/missing-part.ts'
+import { ensurePackages } from '../machine/packages.ts'
+import { PostgresServer } from '../machine/postgres-server.ts'
+import type { TestResult } from './batch.ts'
 import { runBatch } from './batch-process.ts'
 import { TestMachine } from './end-to-end.ts'
 import type { Report, ReportSection } from './report.ts'
@@ -50,15 +53,13 @@ export class Lane {
 
   async #do({ kind, files }: Work, section: ReportSection): Promise<void> {
     if (kind === 'unit') return this.#runFiles(files, section)
+    if (kind === 'unit-postgresql') return this.#runOnPostgresql(files, section)
     try {
       this.#machine ??= await TestMachine.start(this.#folder, this.#options.name, (line) =>
         this.#options.report.note(line),
       )
     } catch (error) {
-      if (!(error instanceof MissingPart)) throw error
-      const why = { outcome: 'skipped', durationMs: 0, detail: error.message } as const
-      for (const file of files) section.add({ file, title: 'the whole file', ...why })
-      return
+      return skip(files, section, error)
     }
     await this.#runFiles(files, section, this.#machine)
     const strays = await this.#machine.endStrays()
@@ -67,7 +68,23 @@ export class Lane {
     section.add({ file: String(files[0]), title: 'leaves nothing running', ...left })
   }
 
-  async #runFiles(files: readonly string[], section: ReportSection, machine?: TestMachine): Promise<void> {
+  async #runOnPostgresql(files: readonly string[], section: ReportSection): Promise<void> {
+    try {
+      await ensurePackages((line) => this.#options.report.note(line))
+      await using server = await PostgresServer.start(join(this.#folder, 'postgresql'))
+      const env = { RIVETR_TEST_POSTGRESQL: server.url('postgres') }
+      await this.#runFiles(files, section, undefined, env)
+    } catch (error) {
+      skip(files, section, error)
+    }
+  }
+
+  async #runFiles(
+    files: readonly string[],
+    section: ReportSection,
+    machine?: TestMachine,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
     const output = await runBatch({
       files,
       timeoutMs: machine === undefined ? unitTimeoutMs : endToEndTimeoutMs,
@@ -76,11 +93,25 @@ export class Lane {
         // Hundreds of processes load the same code: its types are stripped once in a run.
         NODE_COMPILE_CACHE: join(this.#options.folder, 'compile-cache'),
         ...(machine === undefined ? {} : { RIVETR_TEST_FOLDER: this.#folder, ...machine.env }),
+        ...env,
       },
       ...(machine === undefined ? {} : { prefix: machine.prefix }),
       signal: this.#options.signal,
-      onResult: (result) => section.add(result),
+      onResult: (result) => section.add(ofDialect(result, env)),
     })
     if (section.failed) this.#options.report.keepOutput(output)
   }
+}
+
+/** What a machine cannot show is skipped with its reason. */
+function skip(files: readonly string[], section: ReportSection, error: unknown): void {
+  if (!(error instanceof MissingPart)) throw error
+  const why = { outcome: 'skipped', durationMs: 0, detail: error.message } as const
+  for (const file of files) section.add({ file, title: 'the whole file', ...why })
+}
+
+/** In a report, the second run of a test is told from the first. */
+function ofDialect(result: TestResult, env: Readonly<Record<string, string>>): TestResult {
+  if (env.RIVETR_TEST_POSTGRESQL === undefined) return result
+  return { ...result, file: `${result.file} on PostgreSQL` }
 }

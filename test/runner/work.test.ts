@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import test from 'node:test'
-import { endToEndTestFiles, repositoryRoot } from './test-files.ts'
-import { longest, onPodman, type Work, WorkQueue, workOf } from './work.ts'
+import { endToEndTestFiles, repositoryRoot, unitTestFiles } from './test-files.ts'
+import { longest, onPodman, postgresqlTestFiles, type Work, WorkQueue, workOf } from './work.ts'
 
 test('the work of a run is all unit tests at once, then each end-to-end file, the longest first', () => {
   const [slow = '', slower = ''] = longest
@@ -60,4 +60,15 @@ test('every file that speaks of Podman is known to be on it', () => {
   const files = endToEndTestFiles()
   const speaks = files.filter((file) => /podman/i.test(readFileSync(join(repositoryRoot, file), 'utf8')))
   assert.deepEqual(speaks, [...onPodman].sort())
+})
+
+test('unit tests over rows run a second time, on PostgreSQL', () => {
+  const again = postgresqlTestFiles(unitTestFiles())
+  assert.ok(
+    again.includes('kernel/data/database.test.ts') && again.includes('kernel/deploy/recovery.test.ts'),
+  )
+  assert.deepEqual(workOf(['a', ...again], []), [
+    { kind: 'unit', files: ['a', ...again] },
+    { kind: 'unit-postgresql', files: again },
+  ])
 })

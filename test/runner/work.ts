@@ -1,6 +1,6 @@
-/** What one process of tests runs: all unit tests, or one file of the end-to-end tests. */
+/** What one process of tests runs: all unit tests (on PostgreSQL: those that meet a database), or one file of the end-to-end tests. */
 export interface Work {
-  readonly kind: 'unit' | 'end-to-end'
+  readonly kind: 'unit' | 'unit-postgresql' | 'end-to-end'
   readonly files: readonly string[]
 }
 
@@ -26,6 +26,23 @@ export const onPodman = ['podman', 'push-to-live', 'replica-tools', 'runtime-pod
   (name) => `test/e2e/${name}.test.ts`,
 )
 
+/** Unit tests over rows: they run a second time, on a real PostgreSQL. */
+const overRows = [
+  'kernel/data/apps.',
+  'kernel/data/data-folder.',
+  'kernel/data/database.',
+  'kernel/data/secrets.',
+  'kernel/deploy/queue.',
+  'kernel/deploy/recovery.',
+  'kernel/host/gate-memory.',
+  'plugins/git/plugin.',
+  'plugins/webhooks/deliveries.',
+]
+
+export function postgresqlTestFiles(unit: readonly string[]): string[] {
+  return unit.filter((file) => overRows.some((part) => file.startsWith(part)))
+}
+
 /**
  * In the order in which lanes take it: the longest first, so that at the end no lane waits long for the others. The
  * unit tests need neither network nor engine, so they run while the other lanes bring up theirs.
@@ -33,8 +50,10 @@ export const onPodman = ['podman', 'push-to-live', 'replica-tools', 'runtime-pod
 export function workOf(unit: readonly string[], endToEnd: readonly string[]): Work[] {
   const first = longest.filter((file) => endToEnd.includes(file))
   const others = endToEnd.filter((file) => !longest.includes(file))
+  const again = postgresqlTestFiles(unit)
   return [
     ...(unit.length === 0 ? [] : [{ kind: 'unit', files: unit } as const]),
+    ...(again.length === 0 ? [] : [{ kind: 'unit-postgresql', files: again } as const]),
     ...[...first, ...others].map((file) => ({ kind: 'end-to-end', files: [file] }) as const),
   ]
 }

@@ -72,7 +72,7 @@ export const SecretRow = defineEntity({
   },
 })
 
-/** Facts about the instance: its id, the boot counter. */
+/** Facts about the instance: its id, the boot counter, which boot it is. */
 export const FactRow = defineEntity({
   name: 'Fact',
   tableName: 'facts',

@@ -4,7 +4,7 @@ import { withDeadline } from '../deadline.ts'
 import type { ReplicaRecord } from '../ledger.ts'
 import type { DeployParts } from '../parts.ts'
 import { trimApp } from '../retention.ts'
-import { untilWritten } from '../until-written.ts'
+import { untilRead, untilWritten } from '../until-written.ts'
 
 const pollMs = 100
 /** Pause before a replica that could not be retired is tried again; doubles with each try. */
@@ -30,8 +30,15 @@ export class Retirement {
    */
   async retire(app: string): Promise<void> {
     const { ledger } = this.#parts
-    const draining = await ledger.replicas({ app, state: 'draining' })
-    const { liveDeployment } = await ledger.app(app)
+    const { draining, liveDeployment } = await untilRead(
+      this.#parts,
+      'what is to be retired',
+      this.#stopping,
+      async () => ({
+        draining: await ledger.replicas({ app, state: 'draining' }),
+        liveDeployment: (await ledger.app(app)).liveDeployment,
+      }),
+    )
     // The step belongs to the deployment that took over; the last one of a boot that was cut stays in its rows as it was.
     const old = draining.some(({ deployment }) => deployment !== liveDeployment) // else the app was stopped
     const step = liveDeployment && old ? await this.#enter(liveDeployment) : undefined
