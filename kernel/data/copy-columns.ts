@@ -66,7 +66,7 @@ const readers_: Readonly<Record<DialectName, Readonly<Record<Kind, (column: stri
     integer: (column) => `cast(${column} as text)`, // JavaScript would lose what is beyond 2^53
     boolean: (column) => `cast(${column} as text)`,
     double: (column) => column,
-    bytes: (column) => `lower(hex(${column}))`,
+    bytes: (column) => `iif(${column} is null, null, lower(hex(${column})))`, // hex(null) is not null
     time: (column) => `cast(${column} as text)`,
   },
   postgresql: {
