@@ -98,7 +98,9 @@ describe('the engine goes and comes back', () => {
         (await addressesOf(engine))[container] === addresses[container] ? true : undefined,
       )
       await answerAll(stage)
-      assert.match((await stage.rivetr.log()).slice(saidBefore), /replica [^"]+ of red is back/)
+      await until('the log to say so', async () =>
+        /replica [^"]+ of red is back/.test((await stage.rivetr.log()).slice(saidBefore)) ? true : undefined,
+      )
       assertOwn(await load.stop(), 'blue')
     })
 

@@ -62,7 +62,7 @@ for (const name of ['native', 'docker'] as const) {
         what: 'a clone',
         state: 'fetching',
         settings: () => ({ source: { kind: 'git', url: slow.url, branch: 'main' }, check: false }),
-        program: /git/,
+        program: /git.* fetch|git.* ls-remote|git-remote/, // one that waits for the server, not one that is gone at once
       },
       { what: 'a build command', state: 'building', files: slowBuild, program: /sleep 311/ },
       {
