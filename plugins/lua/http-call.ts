@@ -1,35 +1,23 @@
 import type { IncomingMessage } from 'node:http'
-import { RivetrError, z } from '@rivetr/sdk'
+import { headerName, headerValue, RivetrError, z } from '@rivetr/sdk'
 import type { Outgoing } from '@rivetr/sdk/kit'
 import type { Plain } from './plain.ts'
+import { shaped } from './shape.ts'
 
-const timeoutMs = 10_000
+const timeoutSeconds = 10
 const longestAnswer = 1024 * 1024
-
-/** The last token of a header's name or value: RFC 9110 §5. */
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'a header name')
-const headerValue = z.string().regex(/^[\t\x20-\x7e]{0,4096}$/, 'visible ASCII on one line')
 
 const requestSchema = z.strictObject({
   url: z.url({ protocol: /^https?$/ }),
   method: z.enum(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']).default('GET'),
   headers: z
-    .record(headerName, headerValue)
-    .default({})
-    .refine(
-      (headers) =>
-        !Object.keys(headers).some((name) =>
-          /^(host|content-length|transfer-encoding|connection)$/i.test(name),
-        ),
-      'Host, Content-Length, Transfer-Encoding and Connection are not yours',
-    ),
+    .record(
+      headerName.refine((name) => name.toLowerCase() !== 'host', 'the address says it'),
+      headerValue,
+    )
+    .default({}),
   body: z.union([z.string(), z.instanceof(Uint8Array)]).optional(),
-  timeout: z
-    .number()
-    .min(0.1)
-    .max(60)
-    .default(timeoutMs / 1_000)
-    .describe('Seconds'),
+  timeout: z.number().min(0.1).max(60).default(timeoutSeconds),
 })
 
 /**
@@ -41,14 +29,11 @@ export async function httpCall(
   given: Plain,
   signal: AbortSignal,
 ): Promise<Plain> {
-  const parsed = requestSchema.safeParse(typeof given === 'string' ? { url: given } : given)
-  if (!parsed.success) {
-    const faults = parsed.error.issues.map(({ path, message }) =>
-      [path.join('.'), message].filter(Boolean).join(': '),
-    )
-    throw new RivetrError('invalid_input', `rivetr.http: ${faults.join('; ')}`)
-  }
-  const { url, timeout, ...rest } = parsed.data
+  const { url, timeout, ...rest } = shaped(
+    requestSchema,
+    typeof given === 'string' ? { url: given } : given,
+    (faults) => `rivetr.http: ${faults}`,
+  )
   const limit = AbortSignal.any([signal, AbortSignal.timeout(timeout * 1_000)])
   try {
     const response = await outgoing.request(new URL(url), {

@@ -2,7 +2,6 @@ import { auxiliary, type LuaDebug, type LuaState, libraries, lua } from './fenga
 import { type HostFunctions, Library } from './library.ts'
 import { NotPlain, prepare, push, read } from './lua-values.ts'
 import type { Job, Outcome, ScriptFault } from './messages.ts'
-import type { Plain } from './plain.ts'
 
 /** Of those libraries, what a script does not get: it loads code, or reaches what is not its own. */
 const removed = {
@@ -44,25 +43,15 @@ export function run({ script, call, limits }: Job, host: HostFunctions, watch: W
   for (const arg of call.args) push(L, arg)
   const failed = callTop(L, call.args.length)
   if (failed !== undefined) return { fault: failed }
-  const at = `${script.name}:${handler.line}`
-  return resultOf(L, registrations, at)
-}
-
-function resultOf(
-  L: LuaState,
-  registrations: Extract<Outcome, { result: unknown }>['registrations'],
-  at: string,
-): Outcome {
-  let result: Plain
   try {
-    result = read(L, -1)
+    return { registrations, result: read(L, -1) }
   } catch (error) {
     if (!(error instanceof NotPlain)) throw error
+    const at = `${script.name}:${handler.line}`
     return {
       fault: { message: `${at}: what the function returns cannot be taken: ${error.message}`, traceback: '' },
     }
   }
-  return { registrations, result }
 }
 
 function open(L: LuaState, library: Library): void {

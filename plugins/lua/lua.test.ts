@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -239,6 +239,9 @@ describe('what scripts make of routes, env and specs', () => {
     ['{ upstreams = { { replica = "x", weight = 1, address = "10.0.0.1" } }, path = "/x" }', /path/],
     ['{ headers = { ["X\\r\\nY"] = "1" } }', /headers/],
     ['{ headers = { X = "a\\r\\nb" } }', /visible ASCII/],
+    ['{ headers = { ["Content-Length"] = "1" } }', /headers/],
+    ['{ respond = { status = 200, headers = { Connection = "close" }, body = "" } }', /headers/],
+    ['{ redirect = { location = "https://u:p@x.test/" } }', /redirect/],
     ['{ redirect = { location = "javascript:alert(1)" } }', /redirect/],
     ['{ respond = { status = 99, body = "" } }', /status/],
     ['7', /object/],
@@ -367,7 +370,9 @@ describe('what a script may ask', () => {
 
   const badRequests: readonly (readonly [string, RegExp])[] = [
     ['"file:///etc/passwd"', /url/],
-    ['{ url = "http://x/", headers = { Host = "y" } }', /Host, Content-Length/],
+    ['{ url = "http://x/", headers = { Host = "y" } }', /headers/],
+    ['{ url = "http://x/", headers = { ["Content-Length"] = "9" } }', /headers/],
+    ['{ url = "http://x/", headers = { ["Transfer-Encoding"] = "chunked" } }', /headers/],
     ['{ url = "http://x/", headers = { A = "b\\r\\nC: d" } }', /visible ASCII/],
     ['{ url = "http://x/", method = "CONNECT" }', /method/],
     ['nil', /rivetr\.http/],
@@ -419,6 +424,25 @@ describe("files of the machine's owner", () => {
     await scene.file('a.lua', undefined)
     await stage.deploy(app.id)
     assert.equal(await reason(), undefined)
+  })
+})
+
+describe('a file that is broken at the start', () => {
+  test('is told in the log', async () => {
+    const dataDir = join(await mkdtemp(join(tmpdir(), 'rivetr-lua-')), 'data')
+    try {
+      const folder = join(dataDir, 'plugins', 'lua', 'scripts')
+      await mkdir(folder, { recursive: true })
+      await writeFile(join(folder, 'broken.lua'), 'rivetr.on(')
+      await using scene = await openLua({ dataDir })
+      const told = scene.stage.kernel.log.filter(({ script }) => script === 'broken.lua')
+      assert.deepEqual(
+        told.map(({ msg }) => msg),
+        ['a script does not run'],
+      )
+    } finally {
+      await rm(join(dataDir, '..'), { recursive: true, force: true })
+    }
   })
 })
 

@@ -1,7 +1,23 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type Env, type HookName, hooks, RivetrError, type RunSpec, type TableRoute, z } from '@rivetr/sdk'
+import {
+  type Env,
+  envName,
+  envValue,
+  type HookName,
+  headerName,
+  headerValue,
+  hooks,
+  limitSettings,
+  RivetrError,
+  type RunSpec,
+  redirectSettings,
+  type TableRoute,
+  webAddress,
+  z,
+} from '@rivetr/sdk'
 import { type Plain, plainOf } from './plain.ts'
 import type { Subject } from './script.ts'
+import { shaped } from './shape.ts'
 
 interface DeployLike {
   readonly app?: {
@@ -58,25 +74,29 @@ function deployOf(args: readonly unknown[]): DeployLike {
   return second?.deploy ?? second ?? first ?? {}
 }
 
-/** `source` is a folder of this machine, `basicAuth` has hashes of passwords: neither helps a script. */
+/** `source` and a native release are folders of this machine, `basicAuth` has hashes of passwords: none helps a script. */
 function withoutPlaces(value: Plain): Plain {
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array || isList(value))
-    return value
-  const { source, basicAuth: _, deploy, ...rest } = value
+  if (!isTable(value)) return value
+  const { source, basicAuth: _, deploy, release, ...rest } = value
   return {
     ...rest,
+    ...(release === undefined ? {} : { release: withoutPath(release) }),
     ...(deploy === undefined ? {} : { deploy: withoutPlaces(deploy) }),
     // An app's `source` is its repository; only that of a deployment is a folder.
-    ...(hasFolder(source) || source === undefined ? {} : { source }),
+    ...(source === undefined || (isTable(source) && 'folder' in source) ? {} : { source }),
   }
 }
 
-function hasFolder(value: Plain): boolean {
-  return typeof value === 'object' && value !== null && 'folder' in value
+function withoutPath(release: Plain): Plain {
+  if (!isTable(release) || !isTable(release.artefact)) return release
+  const { path: _, ...artefact } = release.artefact
+  return { ...release, artefact }
 }
 
-function isList(value: Plain): value is readonly Plain[] {
-  return Array.isArray(value)
+function isTable(value: Plain): value is { readonly [key: string]: Plain } {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  )
 }
 
 const reason = z.string().min(1).max(1_000)
@@ -84,30 +104,16 @@ const waiting = z.strictObject({ verdict: z.literal('wait'), reason, until: z.is
 const skipping = z.strictObject({ verdict: z.literal('skip'), reason })
 const veto = z.strictObject({ healthy: z.literal(false), detail: z.string().min(1).max(1_000) })
 
-const env = z.record(
-  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'a name of a variable'),
-  z.strictObject({ value: z.string().refine((text) => !text.includes('\0'), 'no NUL'), secret: z.boolean() }),
-)
+const env = z.record(envName, z.strictObject({ value: envValue, secret: z.boolean() }))
 
 const specChange = z.strictObject({
   replicas: z.int().min(0).max(100).optional(),
   command: z.array(z.string()).min(1).optional(),
   port: z.int().min(1).max(65_535).optional(),
-  limits: z
-    .strictObject({
-      memoryBytes: z
-        .int()
-        .min(4 * 1024 ** 2)
-        .optional(),
-      cpus: z.number().min(0.01).max(1_024).optional(),
-      pids: z.int().min(1).optional(),
-    })
-    .optional(),
+  limits: limitSettings.optional(),
   stopTimeoutMs: z.int().min(0).max(600_000).optional(),
 })
 
-const headerName = z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'a header name')
-const headerValue = z.string().regex(/^[\t\x20-\x7e]{0,4096}$/, 'visible ASCII on one line')
 const routeChange = z.strictObject({
   /** A replica that is not named keeps its share. */
   upstreams: z.array(z.object({ replica: z.string(), weight: z.number().min(0).max(1_000) })).optional(),
@@ -115,8 +121,8 @@ const routeChange = z.strictObject({
   headers: z.record(headerName, z.union([headerValue, z.literal(false)])).optional(),
   redirect: z
     .strictObject({
-      status: z.union([z.literal(301), z.literal(302), z.literal(307), z.literal(308)]).default(308),
-      location: z.url({ protocol: /^https?$/ }).regex(/^[\x21-\x7e]+$/, 'visible ASCII'),
+      status: redirectSettings.shape.status,
+      location: webAddress,
       keepPath: z.boolean().optional(),
     })
     .optional(),
@@ -146,7 +152,8 @@ export function resultOf(hook: HookName, returned: Plain, args: readonly unknown
     return { ...spec, ...change, limits: { ...spec.limits, ...limits } } as RunSpec
   }
   if (hook === 'routeResolve') return changedRoute((args as [TableRoute])[0], returned)
-  if (verdicts.length === 0) throw invalid('this hook takes nothing; error("why") refuses')
+  if (verdicts.length === 0)
+    throw new RivetrError('invalid_input', 'this hook takes nothing; error("why") refuses')
   if (verdicts.includes('wait' as never)) return parse(waiting, returned, 'rivetr.wait("why"), or nothing')
   return parse(skipping, returned, 'rivetr.skip("why"), or nothing')
 }
@@ -172,8 +179,7 @@ function changedRoute(route: TableRoute, returned: Plain): TableRoute {
 
 /** A script may return what it was given, with changes in it: what is as it was is none. */
 function changesOf(returned: Plain, given: object): Plain {
-  if (typeof returned !== 'object' || returned === null || returned instanceof Uint8Array || isList(returned))
-    return returned
+  if (!isTable(returned)) return returned
   const before = withoutPlaces(plainOf(given)) as Readonly<Record<string, Plain>>
   const changes = Object.entries(returned).filter(([name, value]) => !isSame(value, before[name]))
   return Object.fromEntries(changes)
@@ -184,14 +190,9 @@ function isSame(a: Plain, b: Plain): boolean {
 }
 
 function parse<Schema extends z.ZodType>(schema: Schema, value: Plain, takes: string): z.output<Schema> {
-  const parsed = schema.safeParse(value)
-  if (parsed.success) return parsed.data
-  const faults = parsed.error.issues.map(({ path, message }) =>
-    [path.join('.'), message].filter(Boolean).join(': '),
+  return shaped(
+    schema,
+    value,
+    (faults) => `it returned something that is not taken (${faults}); this hook takes ${takes}`,
   )
-  throw invalid(`it returned something that is not taken (${faults.join('; ')}); this hook takes ${takes}`)
-}
-
-function invalid(message: string): RivetrError {
-  return new RivetrError('invalid_input', message)
 }

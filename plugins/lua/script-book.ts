@@ -48,7 +48,9 @@ export class ScriptBook {
     this.#parts = parts
   }
 
+  /** The scripts of apps; files are for `readFiles`. */
   async load(): Promise<void> {
+    await mkdir(this.folder, { recursive: true, mode: 0o700 })
     const rows = await this.#parts.database.rows.find(
       ScriptRow,
       { enabled: true },
@@ -56,12 +58,10 @@ export class ScriptBook {
     )
     this.#ofApps = new Map()
     for (const row of rows) this.#ofApps.set(row.app, [...(this.#ofApps.get(row.app) ?? []), scriptOf(row)])
-    await this.readFiles()
   }
 
   /** Looks whether files have changed; whether any has. One that does not load stands aside and says why. */
   async readFiles(): Promise<boolean> {
-    await mkdir(this.folder, { recursive: true, mode: 0o700 })
     const names = (await readdir(this.folder)).filter((name) => name.endsWith('.lua')).sort()
     const files = new Map<string, ScriptFile>()
     let changed = names.length !== this.#files.size

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 /** A field name (RFC 9110 §5.1) that has no part in framing or in the connection. */
-const headerName = z
+export const headerName = z
   .string()
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, 'a header name')
   .refine(
@@ -13,13 +13,13 @@ const headerName = z
   )
 
 /** A field value (RFC 9110 §5.5): visible ASCII, spaces and tabs. */
-const headerValue = z
+export const headerValue = z
   .string()
   .max(4096)
   .regex(/^[\t\x20-\x7e]*$/, 'visible ASCII on one line')
 
 /** An absolute address of the web, without credentials. */
-const webAddress = z
+export const webAddress = z
   .string()
   .max(2048)
   .regex(/^[\x21-\x7e]+$/, 'visible ASCII without spaces')
