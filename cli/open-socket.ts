@@ -18,17 +18,23 @@ export async function openSocket(
       socket.pause() // what comes with the handshake waits for who listens
       resolve()
     })
-    socket.once('error', (error) =>
-      reject(new ApiError('unreachable', 0, `Rivetr does not answer at ${place}: ${error.message}`)),
-    )
+    socket.once('error', (error) => reject(unreachable(place, error)))
     socket.once('unexpected-response', async (_, response) => {
-      let text = ''
-      for await (const chunk of response.setEncoding('utf8')) text += chunk
-      reject(errorOf(response.statusCode ?? 0, parsed(text)))
+      try {
+        let text = ''
+        for await (const chunk of response.setEncoding('utf8')) text += chunk
+        reject(errorOf(response.statusCode ?? 0, parsed(text)))
+      } catch (error) {
+        reject(unreachable(place, error))
+      }
     })
   })
   socket.on('error', () => {}) // `close` follows
   return socket
+}
+
+function unreachable(place: string, error: unknown): ApiError {
+  return new ApiError('unreachable', 0, `Rivetr does not answer at ${place}: ${(error as Error).message}`)
 }
 
 function parsed(text: string): unknown {

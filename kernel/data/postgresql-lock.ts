@@ -53,7 +53,10 @@ export class InstanceLock {
   static async take(options: LockOptions): Promise<InstanceLock> {
     const lock = new InstanceLock(options)
     const session = await lock.#open()
-    const holder = await lock.#acquire(session)
+    const holder = await lock.#acquire(session).catch(async (error: unknown) => {
+      await session.end().catch(() => undefined) // an open one would keep the process, and the lock
+      throw error
+    })
     if (holder !== undefined) {
       await session.end()
       throw lock.#refusal(holder)

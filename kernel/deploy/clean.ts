@@ -20,6 +20,7 @@ export async function clean(parts: DeployParts, id: string): Promise<void> {
   })) {
     await parts.collector.finish(replica)
     await removeReplica(parts, replica.runtime, replica.id)
+    await parts.collector.forget(replica)
     if (replica.state !== 'crashed') await ledger.setReplica(replica.id, 'stopped')
   }
   await removeOneOffs(parts, app, id).catch((error: unknown) =>

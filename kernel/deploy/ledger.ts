@@ -95,8 +95,7 @@ export class Ledger {
       transitions[row.state].includes(to) || (to === 'queued' && restartable.includes(row.state))
     if (!allowed) throw new Error(`a deployment cannot go from ${row.state} to ${to}`)
     const ended = finalStates.includes(to) && to !== 'retired' ? { endedAt: this.now() } : {}
-    const reason = typeof change.reason === 'string' ? { reason: withoutNul(change.reason) } : {}
-    await rows.nativeUpdate(DeploymentRow, { id }, { ...change, ...reason, ...ended, state: to })
+    await rows.nativeUpdate(DeploymentRow, { id }, { ...storable(change), ...ended, state: to })
     return row.state
   }
 
@@ -110,7 +109,7 @@ export class Ledger {
   }
 
   async change(id: string, change: Change): Promise<void> {
-    await this.database.rows.nativeUpdate(DeploymentRow, { id }, change)
+    await this.database.rows.nativeUpdate(DeploymentRow, { id }, storable(change))
   }
 
   /** Written before the step acts. */
@@ -189,4 +188,9 @@ export class Ledger {
   async serves(deployment: string): Promise<boolean> {
     return (await this.database.rows.count(AppRow, { liveDeployment: deployment })) > 0
   }
+}
+
+/** A reason may hold what a plugin was told by others. */
+function storable(change: Change): Change {
+  return typeof change.reason === 'string' ? { ...change, reason: withoutNul(change.reason) } : change
 }

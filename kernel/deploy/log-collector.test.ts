@@ -94,6 +94,24 @@ test('the last words of a replica that is retired or taken back are there', asyn
   )
 })
 
+test('a replica that is removed only at the second try leaves its lines once', async () => {
+  await using stage = await createDeployStage()
+  await stage.createApp()
+  const { replicas } = await stage.deploy('shop')
+  const [{ id = '' } = {}] = replicas
+  stage.fakes.runtime.print(id, 'one', 'two')
+  assert.equal((await read(stage)).length, 2)
+  stage.fakes.runtime.failNext('remove', new Error('busy'))
+  stage.fakes.runtime.onStart = (spec) => stage.fakes.runtime.print(spec.id, 'next')
+  const next = await stage.deploy('shop')
+  await stage.until('the end of the old replica', async () => {
+    await stage.clock.advance(1_000)
+    return stage.fakes.runtime.specs.every(({ deployment }) => deployment === next.id) || undefined
+  })
+  const texts = (await read(stage)).map(({ text }) => text)
+  assert.deepEqual(texts.sort(), ['next', 'one', 'two'])
+})
+
 test('while an engine does not answer there is what was taken before; what came meanwhile follows', async () => {
   await using stage = await createDeployStage()
   await stage.createApp()

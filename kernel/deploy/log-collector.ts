@@ -85,8 +85,12 @@ export class LogCollector {
   }
 
   /** Takes what there is, before its log goes with it. */
-  async finish(replica: ReplicaRecord): Promise<void> {
-    await this.#catchUp(replica, true)
+  finish(replica: ReplicaRecord): Promise<void> {
+    return this.#catchUp(replica, true)
+  }
+
+  /** Once the replica is removed. Not before: whoever came again would take its log from the beginning. */
+  async forget(replica: ReplicaRecord): Promise<void> {
     await this.#parts.appLogs.writing(replica.app, async (log) => log.forget(replica.id))
   }
 

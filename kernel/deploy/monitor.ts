@@ -7,12 +7,10 @@ import { withDeadline } from './deadline.ts'
 import type { ReplicaRecord } from './ledger.ts'
 import { Liveness } from './liveness.ts'
 import type { DeployParts } from './parts.ts'
-import { goodLifeMs, Revival, runsWhereItShould } from './revival.ts'
+import { goodLifeMs, Revival, runsWhereItShould, vanished } from './revival.ts'
 
 /** How long a runtime may take to say what it runs. */
 const runtimeLimitMs = 30_000
-/** The exit code of a replica that vanished: whoever removed it killed it. */
-const vanished: ReplicaExit = { exitCode: 137, oom: false }
 
 /**
  * Sees to it that what is live runs. It looks at a runtime when that tells of a start or an end, and every so often. While

@@ -41,6 +41,20 @@ test('without a post-deploy command there is no such step, and nothing to tell',
   assert.equal(reason, undefined)
 })
 
+test('what a runtime says of a post-deploy command shows no secret, and can be stored', async () => {
+  await using stage = await createDeployStage()
+  const env = { KEY: { value: 's3cret-value', secret: true } }
+  await stage.createApp({ postDeployCommand: ['warm'], env })
+  stage.fakes.runtime.failNext('run', new Error('no s3cret-value\0 here'))
+  const { id } = await stage.deploy('shop')
+  const { reason = '' } = await stage.until('the reason', async () => {
+    const deployment = await stage.deployments.get(tester, id)
+    return deployment.reason === undefined ? undefined : deployment
+  })
+  assert.match(reason, /^live, but its post-deploy command failed: .*no \*+\ufffd here$/)
+  assert.doesNotMatch(JSON.stringify([reason, stage.kernel.log, await stage.logOf(id)]), /s3cret-value/)
+})
+
 test('a post-deploy command that fails is told, and the release goes on serving', async () => {
   await using stage = await createDeployStage()
   await stage.createApp({ postDeployCommand: ['warm'] })

@@ -34,6 +34,9 @@ export function runsWhereItShould(
   return !address || (status.endpoint?.address === address && status.endpoint.port === port)
 }
 
+/** How a replica ended that vanished: whoever removed it killed it. */
+export const vanished: ReplicaExit = { exitCode: 137, oom: false }
+
 /** Brings a live replica that fell back into the table: started where it was, and asked before it gets traffic. */
 export class Revival {
   readonly #parts: DeployParts
@@ -59,12 +62,15 @@ export class Revival {
 
   /** One that is live and unwell: out of the table, ended, and started again like one that fell. */
   async renew(replica: ReplicaRecord, unwell: string): Promise<void> {
-    const { ledger, providers, log } = this.#parts
+    const { clock, ledger, providers, log } = this.#parts
     if (!(await this.#withdraw(replica, undefined, unwell))) return
     log.warn(`replica ${replica.id} is ended and started again: ${unwell}`)
     const timeoutMs = await stopTimeoutOf(this.#parts, replica)
-    await providers.runtime(replica.runtime).stop(replica.id, { timeoutMs })
-    const exit = (await this.#find(replica))?.exit ?? { exitCode: 137, oom: false }
+    const runtime = providers.runtime(replica.runtime)
+    await withDeadline(clock, timeoutMs + engineLimitMs, `stopping ${replica.id}`, this.#stopping, () =>
+      runtime.stop(replica.id, { timeoutMs }),
+    )
+    const exit = (await this.#find(replica))?.exit ?? vanished
     await ledger.countFall(replica.id, { ...exit, unwell })
     return this.run(replica, true)
   }

@@ -5,6 +5,7 @@ import { openSnapshot } from '../../data/env.ts'
 import type { DeployParts } from '../parts.ts'
 import { releaseCommandSpec } from '../replica-spec.ts'
 import type { Run } from '../run.ts'
+import { secretMask } from '../secret-mask.ts'
 import { releaseOf } from './prepare.ts'
 
 /**
@@ -29,7 +30,8 @@ export async function postDeploy(run: Run): Promise<void> {
     })
   } catch (error) {
     if (run.interruption?.kind === 'stopping') return
-    const reason = `live, but its post-deploy command failed: ${messageOf(error)}`
+    const masked = await secretMask(run.parts, run.app.id)
+    const reason = `live, but its post-deploy command failed: ${masked(messageOf(error))}`
     run.say(reason)
     log.warn(`deployment ${run.id} of ${run.app.name} is ${reason}`)
     await run.closeStep('failed')

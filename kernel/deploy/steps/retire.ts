@@ -93,6 +93,7 @@ export class Retirement {
     await this.#bounded(`stopping ${id}`, timeoutMs + engineLimitMs, () => runtime.stop(id, { timeoutMs }))
     await this.#parts.collector.finish(replica)
     await this.#bounded(`removing ${id}`, engineLimitMs, () => runtime.remove(id))
+    await this.#parts.collector.forget(replica)
     await ledger.setReplica(id, 'stopped')
   }
 
