@@ -60,8 +60,7 @@ export function checkOrigin(ctx: Context): void {
   const site = ctx.get('sec-fetch-site')
   if (origin === '' && site === '' && ctx.get('cookie') === '') return
   if (site === 'same-origin' || site === 'none') return
-  const isOwnPage = plainHost.test(ctx.get('host')) && hostOf(origin) === ctx.host.toLowerCase()
-  if (site === '' && isOwnPage) return
+  if (site === '' && isOwnHost(ctx, origin)) return
   throw new RivetrError('forbidden', `a page of ${origin || 'another site'} may not change anything here`)
 }
 
@@ -73,10 +72,13 @@ export function checkSocketOrigin(ctx: Context): void {
   const origin = ctx.get('origin')
   const site = ctx.get('sec-fetch-site')
   if (origin === '' && site === '' && ctx.get('cookie') === '') return
-  const isOwnHost = plainHost.test(ctx.get('host')) && hostOf(origin) === ctx.host.toLowerCase()
   const isOwnScheme = /^https?:$/.test(schemeOf(origin)) && (!ctx.secure || schemeOf(origin) === 'https:')
-  if (isOwnHost && isOwnScheme && (site === '' || site === 'same-origin')) return
+  if (isOwnHost(ctx, origin) && isOwnScheme && (site === '' || site === 'same-origin')) return
   throw new RivetrError('forbidden', `a page of ${origin || 'an unknown site'} may not open a WebSocket here`)
+}
+
+function isOwnHost(ctx: Context, origin: string): boolean {
+  return plainHost.test(ctx.get('host')) && hostOf(origin) === ctx.host.toLowerCase()
 }
 
 function schemeOf(origin: string): string {

@@ -70,11 +70,11 @@ async function handle(
     throw new RivetrError('invalid_input', `${route.path} takes a WebSocket: ask for an upgrade (RFC 6455)`)
   const follow = route.stream === true && ctx.method !== 'HEAD' && (socket || wantsEvents(ctx))
   const gone = clientGone(ctx)
-  const over = AbortSignal.any([answered(ctx), gone, stopping])
-  const signal =
-    follow || socket
-      ? AbortSignal.any([gone, stopping, stillAllowed(ctx, permission, { hooks, clock, until: over })])
-      : gone
+  const permitted = () => {
+    const until = AbortSignal.any([answered(ctx), gone, stopping])
+    return stillAllowed(ctx, permission, { hooks, clock, until })
+  }
+  const signal = follow || socket ? AbortSignal.any([gone, stopping, permitted()]) : gone
   const requestId: string = ctx.state.requestId
   const request = {
     ...input,

@@ -56,8 +56,11 @@ export async function pump(iterator: AsyncIterator<unknown>, options: PumpOption
   } finally {
     takeBack()
     clearImmediate(scheduled)
-    if (text !== '') flush()
-    await sending
-    await iterator.return?.()
+    try {
+      if (text !== '') flush()
+      await sending
+    } finally {
+      await iterator.return?.()
+    }
   }
 }

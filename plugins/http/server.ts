@@ -33,7 +33,7 @@ export class HttpServer {
     this.#portFile = join(options.dataDir, 'api.port')
   }
 
-  /** Errors: `unavailable` when someone else listens there, `config_invalid` when nobody can. */
+  /** Errors: `address_in_use` for the port, `unavailable` when another Rivetr has the socket, `config_invalid` when nobody can. */
   async start(): Promise<{ port: number; socket: string }> {
     const { address, dataDir, log } = this.#options
     const socket = join(dataDir, 'api.sock')

@@ -20,7 +20,11 @@ export async function answerSocket(
   const items = route.socket
     ? undefined
     : await begun(route.handler(request) as AsyncIterable<unknown>, parts.clock)
-  const socket = await openSocket(ctx, parts.clock)
+  const socket = await openSocket(ctx, parts.clock).catch((error: unknown) => {
+    ctx.state.gone() // its response has lost the connection, and never closes
+    items?.return?.().catch(() => undefined)
+    throw error
+  })
   socket.gone.addEventListener('abort', () => ctx.state.gone())
   const work =
     items === undefined

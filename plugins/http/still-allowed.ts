@@ -34,15 +34,16 @@ export function stillAllowed(
     if (now.id !== principal.id || now.kind !== principal.kind)
       throw new RivetrError('unauthenticated', 'this is somebody else by now')
   }
+  let takeBack = () => {}
   const askLater = () => {
-    const takeBack = clock.after(againMs, () => {
+    takeBack = clock.after(againMs, () => {
       ask().then(
         () => until.aborted || askLater(),
         (error: unknown) => refused.abort(error),
       )
     })
-    until.addEventListener('abort', takeBack, { once: true })
   }
   askLater()
+  until.addEventListener('abort', () => takeBack(), { once: true })
   return refused.signal
 }

@@ -5,7 +5,7 @@ import { request as httpRequest } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, test } from 'node:test'
 import { type ActionAudited, defineRoute, type Principal, z } from '@rivetr/sdk'
-import { createTestKernel, TestClock, testPlugin } from '@rivetr/testing'
+import { createTestKernel, eventually, TestClock, testPlugin } from '@rivetr/testing'
 import { type ClientOptions, WebSocket } from 'ws'
 
 const cleanups: (() => Promise<unknown>)[] = []
@@ -21,6 +21,7 @@ async function open() {
     scopes: ['things:read', 'things:exec'],
     known: true,
     signal: undefined as AbortSignal | undefined,
+    ended: 0,
   }
   const things = testPlugin(
     { name: 'things', routes: ['/api/things'] },
@@ -46,8 +47,12 @@ async function open() {
             async *handler({ query: { after, to }, follow, signal }) {
               state.signal = signal
               if (to === 0) throw new Error('the log is broken')
-              for (let seq = after + 1; seq <= to; seq += 1) yield { seq, hidden: 'never sent' }
-              if (follow && to === 3) await once(signal, 'abort').catch(() => undefined)
+              try {
+                for (let seq = after + 1; seq <= to; seq += 1) yield { seq, hidden: 'never sent' }
+                if (follow && to === 3) await once(signal, 'abort').catch(() => undefined)
+              } finally {
+                state.ended += 1
+              }
             },
           }),
         )
@@ -102,6 +107,22 @@ async function open() {
 const key: ClientOptions = { headers: { authorization: 'Bearer ada' } }
 const page = (origin: string | undefined, more: Record<string, string> = {}): ClientOptions => ({
   headers: { cookie: 'session=ada', ...(origin === undefined ? {} : { origin }), ...more },
+})
+
+test('a handshake that fails leaves nothing behind: its stream is ended, and nobody asks for it again', async () => {
+  const { port, state } = await open()
+  const headers = {
+    ...key.headers,
+    connection: 'Upgrade',
+    upgrade: 'websocket',
+    'sec-websocket-version': '13',
+    'sec-websocket-key': 'too short',
+  }
+  const asked = httpRequest({ port, path: '/api/things/log', headers, agent: false }).end()
+  const [response] = (await once(asked, 'response')) as [{ statusCode: number; resume(): void }]
+  response.resume()
+  assert.equal(response.statusCode, 400)
+  await eventually('its end', () => (state.ended === 1 && state.signal?.aborted === true) || undefined)
 })
 
 test('I12: only a page of this very host opens a WebSocket with a cookie', async () => {
