@@ -21,6 +21,12 @@ export function lastHour(moments: readonly number[], now: number): number[] {
   return moments.filter((at) => at > now - hourMs && at <= now)
 }
 
+/** When a host may be ordered again whose last hour has as many orders as are good. */
+export function fullUntil(orders: readonly number[], now: number): number | undefined {
+  const oldest = lastHour(orders, now).at(-ordersPerHour)
+  return oldest === undefined ? undefined : oldest + hourMs
+}
+
 /** RFC 9110, section 10.2.3: seconds, or a date. Undefined where it is neither; never in the past, and never more than a week. */
 export function retryAfter(field: unknown, now: number): number | undefined {
   if (typeof field !== 'string') return undefined

@@ -1,5 +1,6 @@
-import { createHash, createPublicKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { type Secrets, z } from '@rivetr/sdk'
+import { hashOf } from './host-book.ts'
 import { secretScope } from './pair-store.ts'
 
 const keptOrder = z.object({ url: z.string(), key: z.string() })
@@ -36,5 +37,5 @@ export function isSameKey(one: string, other: string): boolean {
 }
 
 function secretName(hosts: readonly string[]): string {
-  return `acme.order.${createHash('sha256').update(hosts.join(' ')).digest('hex').slice(0, 32)}`
+  return `acme.order.${hashOf(hosts)}`
 }

@@ -1,11 +1,9 @@
 import { type Clock, RivetrError } from '@rivetr/sdk'
-import { lastHour, ordersPerHour } from './back-off.ts'
+import { fullUntil, lastHour } from './back-off.ts'
 import type { CaRest } from './ca-rest.ts'
 import type { HostBook } from './host-book.ts'
 import type { OwnCertificates } from './own-certificates.ts'
 import type { Proofs } from './proofs.ts'
-
-const hourMs = 3_600_000
 
 export interface ManualRenewalParts {
   readonly hosts: HostBook
@@ -29,13 +27,12 @@ export async function makeDue(host: string, parts: ManualRenewalParts): Promise<
   if (reason !== undefined) throw new RivetrError('refused', reason)
   if (rest.endsAt !== undefined)
     throw new RivetrError('too_many_requests', `the CA wants to be left alone until ${iso(rest.endsAt)}`)
-  const recent = lastHour(row.orders, clock.now())
-  const [oldest] = recent.slice(-ordersPerHour)
-  if (oldest !== undefined && recent.length >= ordersPerHour)
+  const fullAt = fullUntil(row.orders, clock.now())
+  if (fullAt !== undefined)
     throw new RivetrError(
       'too_many_requests',
-      `${recent.length} certificates for ${host} were asked for in the last hour, and the CA counts them; ` +
-        `the next may be at ${iso(oldest + hourMs)}`,
+      `${lastHour(row.orders, clock.now()).length} certificates for ${host} were asked for in the last hour, and the CA counts them; ` +
+        `the next may be at ${iso(fullAt)}`,
     )
   await hosts.set(host, { retryAt: null, renewAt: clock.now() })
 }

@@ -1,8 +1,6 @@
-import { lastHour, ordersPerHour } from './back-off.ts'
+import { fullUntil } from './back-off.ts'
 import type { HostRecord } from './host-book.ts'
 import { covers, type Pair } from './pair.ts'
-
-const hourMs = 3_600_000
 
 /** Why a certificate is asked for. */
 export type Reason = 'first' | 'renewal'
@@ -72,7 +70,5 @@ function dueAt(candidate: Candidate, now: number): number {
 
 /** After the pause of a failure; and never more often than is good, whatever a CA, a clock or a crash makes of the times. */
 function allowedAt({ row }: Candidate, now: number): number {
-  const [oldest] = lastHour(row.orders, now).slice(-ordersPerHour)
-  const isFull = lastHour(row.orders, now).length >= ordersPerHour
-  return Math.max(row.retryAt ?? 0, isFull && oldest !== undefined ? oldest + hourMs : 0)
+  return Math.max(row.retryAt ?? 0, fullUntil(row.orders, now) ?? 0)
 }

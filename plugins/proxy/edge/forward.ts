@@ -57,6 +57,7 @@ class AnswerPath implements Carried {
   #retried = false
   /** The client waits for it, once. */
   #mayContinue: boolean
+  #waitsForRoom = false
   /** Of the answer, until its head is written. */
   #status = 0
   #reason = ''
@@ -151,11 +152,12 @@ class AnswerPath implements Carried {
   }
 
   #flush(): void {
+    const begins = this.#status !== 0
     this.#begin()
     const text = this.#text
     this.#text = ''
     if (text !== '') this.#write(text)
-    else if (this.method !== 'HEAD') this.#exchange.res.flushHeaders()
+    else if (begins && this.method !== 'HEAD') this.#exchange.res.flushHeaders()
   }
 
   /** Writes the head, unless that was done. Node keeps it until there is more to send. */
@@ -174,9 +176,14 @@ class AnswerPath implements Carried {
 
   #write(data: string | Buffer): void {
     const { res } = this.#exchange
-    if (res.write(data, 'latin1')) return
+    // What was read before the pause is still parsed: one listener is enough for all of it.
+    if (res.write(data, 'latin1') || this.#waitsForRoom) return
+    this.#waitsForRoom = true
     this.#connection?.pause()
-    res.once('drain', () => this.#connection?.resume())
+    res.once('drain', () => {
+      this.#waitsForRoom = false
+      this.#connection?.resume()
+    })
   }
 
   #closed(): void {

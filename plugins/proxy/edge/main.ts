@@ -12,6 +12,7 @@ import {
   type EdgeCommand,
   type EdgeSettings,
   type EdgeStats,
+  type EdgeTaps,
   type Loaded,
   listenFd,
   type Numbered,
@@ -38,6 +39,7 @@ const settings = JSON.parse(process.argv[2] ?? '') as EdgeSettings
 const table = new Table(settings)
 const holds = new Holds()
 let lastTaken: Promise<void> = Promise.resolve()
+let lastTaps: Promise<void> = Promise.resolve()
 let certificates: { revision: string; content: CertificatesContent } | undefined
 let serves = false
 const accessLog = new AccessLog(settings)
@@ -74,9 +76,8 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
   switch (command.do) {
     case 'serve':
       for (const { app, limitMs } of command.holds) holds.hold(app, limitMs)
-      if (command.table !== undefined) await take(command.table)
-      requests.taps = await Taps.load(command.taps)
       secure?.useTicketSecret(command.ticketSecret)
+      await Promise.all([command.table && take(command.table), useTaps(command.taps)])
       await Promise.all([listener.listen({ fd: listenFd }), secure?.listen({ fd: tlsListenFd })])
       serves = true
       return true
@@ -90,7 +91,7 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
       holds.release(command.app)
       return true
     case 'taps':
-      requests.taps = await Taps.load(command.taps)
+      await useTaps(command.taps)
       return true
     case 'ticketSecret':
       secure?.useTicketSecret(command.secret)
@@ -108,6 +109,15 @@ async function run(command: EdgeCommand): Promise<true | EdgeStats> {
       void end(command.limitMs, 'drained')
       return true
   }
+}
+
+/** One set after the other, in the order in which they came. */
+function useTaps(taps: readonly EdgeTaps[]): Promise<void> {
+  const used = lastTaps.then(async () => {
+    requests.taps = await Taps.load(taps)
+  })
+  lastTaps = used.catch(() => undefined)
+  return used
 }
 
 /** One table after the other. Written down first: what an edge serves, its successor can serve. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { recorder } from './recorder.ts'
 import { type RawApp, TestEdge } from './test-edge.ts'
+import { recorder } from './test-recorder.ts'
 
 /**
  * What an app may send in place of a sound answer. Its client gets a sound answer, 502, or a connection that is cut; the

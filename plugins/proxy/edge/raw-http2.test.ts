@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { TestAuthority } from '@rivetr/testing'
 import { eventually } from '@rivetr/testing/suites/eventually'
-import { recorder } from './recorder.ts'
 import { TestEdge } from './test-edge.ts'
 import {
   block,
@@ -14,6 +13,7 @@ import {
   number,
   setting,
 } from './test-http2-frames.ts'
+import { recorder } from './test-recorder.ts'
 
 /**
  * Every way that we know to make an edge and an app disagree about a request over HTTP/2, and to keep an edge busy for

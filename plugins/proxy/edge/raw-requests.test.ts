@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { TestAuthority } from '@rivetr/testing'
-import { recorder } from './recorder.ts'
 import { type RawApp, TestEdge } from './test-edge.ts'
+import { recorder } from './test-recorder.ts'
 
 /**
  * Every way that we know to make an edge and an app disagree about where a request ends, or whom it is for. After each

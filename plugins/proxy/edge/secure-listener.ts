@@ -25,6 +25,16 @@ const ciphers = [
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
 
+/** How a connection is encrypted, whatever the certificate. */
+const policy = {
+  ciphers,
+  minVersion: 'TLSv1.2',
+  honorCipherOrder: false, // a client knows whether its processor has AES
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+  sessionIdContext,
+  sessionTimeout: sessionLifeS,
+} as const
+
 /** RFC 8737 §4. */
 const acmeProtocol = 'acme-tls/1'
 /** What a client may choose from, the best first. */
@@ -50,12 +60,7 @@ export class SecureListener {
     this.#http2 = new Http2Sessions(settings, requests, table)
     const listener = this
     this.#server = createServer({
-      ciphers,
-      minVersion: 'TLSv1.2',
-      honorCipherOrder: false, // a client knows whether its processor has AES
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-      sessionIdContext,
-      sessionTimeout: sessionLifeS,
+      ...policy,
       handshakeTimeout: settings.handshakeTimeoutMs,
       allowHalfOpen: true, // see `Presence`
       noDelay: true,
@@ -101,12 +106,7 @@ export class SecureListener {
       this.#server.setSecureContext({
         cert: fallback.chain,
         key: fallback.key,
-        ciphers,
-        minVersion: 'TLSv1.2',
-        honorCipherOrder: false,
-        secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-        sessionIdContext,
-        sessionTimeout: sessionLifeS,
+        ...policy,
       })
     }
     this.#setTicketKeys()
@@ -137,7 +137,7 @@ export class SecureListener {
   #chooseProtocol(socket: TLSSocket, offer: { servername: string; protocols: string[] }): string | undefined {
     if (offer.protocols.length > 1 || offer.protocols[0] !== acmeProtocol)
       return protocols.find((protocol) => offer.protocols.includes(protocol))
-    const challenge = this.#table.challenges.certificateFor(hostOf(String(offer.servername)) ?? '')
+    const challenge = this.#table.challenges.certificateFor(hostOf(String(offer.servername)))
     if (challenge === undefined) return undefined
     this.#proving.add(socket)
     // In TLS 1.2 the host's own certificate was chosen by now. One of another kind of key cannot be replaced any more:
@@ -148,7 +148,7 @@ export class SecureListener {
 
   /** Undefined is the certificate of the server itself. */
   #chooseContext(socket: TLSSocket, name: string) {
-    const host = hostOf(name) ?? ''
+    const host = hostOf(name)
     const challenge = this.#proving.has(socket) ? this.#table.challenges.certificateFor(host) : undefined
     if (challenge !== undefined) return createSecureContext({ cert: challenge.chain, key: challenge.key })
     const certificate = this.#table.certificates.find(host)

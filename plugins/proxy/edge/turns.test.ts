@@ -3,8 +3,8 @@ import { afterEach, describe, it } from 'node:test'
 import type { TableCertificate } from '@rivetr/sdk'
 import { TestAuthority } from '@rivetr/testing'
 import { eventually } from '@rivetr/testing/suites/eventually'
-import { recorder } from './recorder.ts'
 import { answerOk, type RawClient, type Reply, TestEdge } from './test-edge.ts'
+import { recorder } from './test-recorder.ts'
 
 const host = 'Host: app.example.test\r\n'
 const request = (method: string, path: string, fields = '') =>
