@@ -1,6 +1,6 @@
 import type { App, AppInput } from '@rivetr/sdk'
+import { everyPage } from '@rivetr/sdk/client'
 import { table, UsageError } from '../output.ts'
-import { everyPage } from '../pages.ts'
 import type { Session } from '../session.ts'
 import { routeOf } from './routes.ts'
 

@@ -1,9 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Deployment, DeploymentState, LogLine } from '@rivetr/sdk'
-import { ApiError, type Client } from '@rivetr/sdk/client'
+import { ApiError, type Client, everyPage } from '@rivetr/sdk/client'
 import { archiveOf } from '../archive.ts'
 import { table, UsageError } from '../output.ts'
-import { everyPage } from '../pages.ts'
 import type { Session } from '../session.ts'
 
 const pollMs = 500

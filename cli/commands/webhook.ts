@@ -1,6 +1,6 @@
 import type { WebhookDeliveries } from '@rivetr/sdk/client'
+import { everyPage } from '@rivetr/sdk/client'
 import { table } from '../output.ts'
-import { everyPage } from '../pages.ts'
 import type { Session } from '../session.ts'
 
 /** Shows where an app's git host delivers, and makes the secret where there is none or a new one is wanted. */

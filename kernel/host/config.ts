@@ -55,7 +55,7 @@ export const kernelConfig = z.strictObject({
     .int()
     .min(1_000)
     .default(30 * minuteMs)
-    .describe('Deadline of the step prepare (the release command)'),
+    .describe('Deadline of the step prepare (the release command), and of the post-deploy command'),
   startTimeoutMs: z
     .int()
     .min(1_000)
@@ -94,7 +94,7 @@ export const kernelConfig = z.strictObject({
     .array(z.string().refine(isNetwork, 'an address, or a network such as 10.0.0.0/8'))
     .default([])
     .describe(
-      'Addresses and networks that are not public (of this machine, of its network) and that may be dialled where people name them: git hosts, registries',
+      'Addresses and networks that are not public (of this machine, of its network) and that may be dialled where people name them: git hosts and their APIs, what scripts of apps ask',
     ),
   appLogMaxMib: z
     .int()

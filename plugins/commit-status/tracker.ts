@@ -1,4 +1,4 @@
-import { type Apps, type Deployment, type Deployments, type Page, systemPrincipal } from '@rivetr/sdk'
+import { type Apps, type Deployment, type Deployments, everyPage, systemPrincipal } from '@rivetr/sdk'
 import type { Connections } from './connection.ts'
 import type { Outbox } from './outbox.ts'
 import { wantedStatus } from './wanted-status.ts'
@@ -26,18 +26,13 @@ export class Tracker {
 
   /** What changed while nobody told us: a notice is lost when Rivetr is killed between a transition and its taps. */
   async catchUp(signal: AbortSignal): Promise<void> {
-    let cursor: string | undefined
-    do {
-      const page: Page<{ id: string }> = await this.#apps.list(self, { limit: 200, cursor })
-      for (const { id } of page.items) {
-        signal.throwIfAborted()
-        const connection = await this.#connections.find(id)
-        if (connection === undefined) continue
-        const { items } = await this.#deployments.list(self, id, { limit: 50 })
-        for (const deployment of items.reverse()) await this.#note(deployment, connection.since)
-      }
-      cursor = page.nextCursor
-    } while (cursor !== undefined)
+    for (const { id } of await everyPage((query) => this.#apps.list(self, query))) {
+      signal.throwIfAborted()
+      const connection = await this.#connections.find(id)
+      if (connection === undefined) continue
+      const { items } = await this.#deployments.list(self, id, { limit: 50 })
+      for (const deployment of items.reverse()) await this.#note(deployment, connection.since)
+    }
   }
 
   async #note(deployment: Deployment, since: string): Promise<void> {

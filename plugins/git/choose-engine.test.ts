@@ -47,6 +47,15 @@ describe('the engine of git', () => {
   })
 
   for (const name of ['system', 'builtin'] as const)
+    it(`is made again once what was in its way is gone (${name})`, async () => {
+      const caFile = join(home, `late-${name}.pem`)
+      const engine = chooseEngine(name, { ...testSettings, home, caFile })
+      await assert.rejects(engine(), /cannot read/)
+      await writeFile(caFile, (await TestAuthority.create('Late')).certificate)
+      assert.equal(await engine(), await engine())
+    })
+
+  for (const name of ['system', 'builtin'] as const)
     it(`trusts an authority of one's own when ca_file names it (${name})`, async () => {
       const authority = await TestAuthority.create('Of the house')
       const { certificate: cert, key } = await authority.issue({ names: ['127.0.0.1'] })

@@ -24,9 +24,14 @@ export function chooseEngine(
       engine === 'system' ||
       (engine === 'auto' && (chosen?.name === 'system' || (await hasProgram(settings.home))))
     const name = system ? 'system' : 'builtin'
-    if (chosen?.name !== name)
-      chosen = { name, engine: system ? systemEngine(settings) : builtinEngine(settings) }
-    return chosen.engine
+    if (chosen?.name === name) return chosen.engine
+    const made = { name, engine: system ? systemEngine(settings) : builtinEngine(settings) } as const
+    chosen = made
+    // What is in its way (a file that cannot be read) may be gone the next time.
+    made.engine.catch(() => {
+      if (chosen === made) chosen = undefined
+    })
+    return made.engine
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Clock, type Database, RivetrError, type Secrets } from '@rivetr/sdk'
 import { DeployKey } from './entities.ts'
+import { sourceFault } from './fault.ts'
 import type { KeyPair } from './ssh-keys.ts'
 
 /** A deploy key as the API shows it. */
@@ -26,12 +27,7 @@ export class DeployKeys {
 
   async list(): Promise<DeployKeyView[]> {
     const rows = await this.#database.rows.find(DeployKey, {}, { orderBy: { name: 'asc' } })
-    return rows.map(({ name, publicKey, fingerprint, createdAt }) => ({
-      name,
-      publicKey,
-      fingerprint,
-      createdAt,
-    }))
+    return rows.map(viewOf)
   }
 
   async has(name: string): Promise<boolean> {
@@ -39,9 +35,9 @@ export class DeployKeys {
   }
 
   async get(name: string): Promise<DeployKeyView> {
-    const found = (await this.list()).find((key) => key.name === name)
-    if (found === undefined) throw new RivetrError('not_found', `there is no deploy key "${name}"`)
-    return found
+    const row = await this.#database.rows.findOne(DeployKey, { name })
+    if (row === null) throw new RivetrError('not_found', `there is no deploy key "${name}"`)
+    return viewOf(row)
   }
 
   /** The secret goes first: a row without it would be a key that opens nothing. */
@@ -66,13 +62,15 @@ export class DeployKeys {
   async privateKey(name: string): Promise<string> {
     const found = (await this.has(name)) ? await this.#secrets.find(scope, name) : undefined
     if (found === undefined)
-      throw new RivetrError('source_failed', `there is no deploy key "${name}": make it, or choose another`, {
-        details: { fault: 'access' },
-      })
+      throw sourceFault('access', `there is no deploy key "${name}": make it, or choose another`)
     return found
   }
 }
 
 function taken(name: string): RivetrError {
   return new RivetrError('conflict', `there is a deploy key "${name}" already`)
+}
+
+function viewOf({ name, publicKey, fingerprint, createdAt }: DeployKeyView): DeployKeyView {
+  return { name, publicKey, fingerprint, createdAt }
 }

@@ -1,10 +1,12 @@
 import {
   type AnyRoute,
+  type App,
   type Apps,
   defineRoute,
-  type Principal,
+  everyPage,
   providerName,
   RivetrError,
+  systemPrincipal,
   z,
 } from '@rivetr/sdk'
 import type { DeployKeys } from './deploy-keys.ts'
@@ -63,8 +65,8 @@ export function deployKeyRoutes(keys: DeployKeys, apps: Apps): AnyRoute[] {
       params: named,
       returns: z.undefined(),
       status: 204,
-      async handler({ principal, params: { name } }) {
-        const user = await firstUser(apps, principal, name)
+      async handler({ params: { name } }) {
+        const user = await firstUser(apps, name)
         if (user !== undefined)
           throw new RivetrError(
             'conflict',
@@ -77,15 +79,10 @@ export function deployKeyRoutes(keys: DeployKeys, apps: Apps): AnyRoute[] {
   ]
 }
 
-async function firstUser(apps: Apps, principal: Principal, key: string): Promise<string | undefined> {
-  let cursor: string | undefined
-  do {
-    const page = await apps.list(principal, { limit: 200, cursor })
-    const user = page.items.find(({ source }) => source.deployKey === key)
-    if (user !== undefined) return user.name
-    cursor = page.nextCursor
-  } while (cursor !== undefined)
-  return undefined
+/** Of all apps, those that the caller may not see among them: the key is theirs as well. */
+async function firstUser(apps: Apps, key: string): Promise<string | undefined> {
+  const uses = ({ source }: App) => source.deployKey === key
+  return (await everyPage((query) => apps.list(systemPrincipal('git'), query), uses)).find(uses)?.name
 }
 
 /** A name or an address, without brackets. */

@@ -79,7 +79,7 @@ export class GitSource implements Source {
       const { submodules = true, lfs: lfsContent = true } = source
       const open = (other: Omit<Place, 'access'>) => this.#open(other, place)
       return await checkoutWhole(
-        { engine, lfs: await this.#parts.lfs(), submodules, lfsContent, open },
+        { engine, lfs: this.#parts.lfs, submodules, lfsContent, open },
         { place, commit, branch: source.branch, into, onLine, signal },
       )
     } catch (error) {

@@ -1,8 +1,9 @@
 import { z } from '@rivetr/sdk'
 import type { Outgoing } from '@rivetr/sdk/kit'
 import type { Place } from './engine.ts'
+import { sourceFault } from './fault.ts'
 import type { LfsServer } from './lfs.ts'
-import { connect } from './ssh-connection.ts'
+import { connect, SshFault } from './ssh-connection.ts'
 import { quoted } from './ssh-transport.ts'
 
 const answerLimitBytes = 64 * 1024
@@ -19,7 +20,9 @@ export async function lfsAuthenticate(
   signal: AbortSignal,
 ): Promise<LfsServer | undefined> {
   if (access === undefined || ssh === undefined) return undefined
-  const client = await connect(access, outgoing)
+  const client = await connect(access, outgoing).catch((error: unknown) => {
+    throw error instanceof SshFault ? sourceFault(error.fault, error.message) : error
+  })
   const end = () => client.destroy()
   signal.addEventListener('abort', end, { once: true })
   try {

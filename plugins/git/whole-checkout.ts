@@ -19,7 +19,7 @@ const downloadsAtOnce = 4
 
 export interface WholeParts {
   readonly engine: GitEngine
-  readonly lfs: Lfs
+  lfs(): Promise<Lfs>
   /** Whether they are wanted. */
   readonly submodules: boolean
   readonly lfsContent: boolean
@@ -42,7 +42,7 @@ async function level(parts: WholeParts, request: Checkout, at: Level): Promise<C
   const { commit, submodules, pointers } = await parts.engine.checkout(request)
   const { onLine } = request
   if (pointers.length > 0) {
-    const left = parts.lfsContent ? await fillPointers(parts.lfs, request, pointers) : pointers
+    const left = parts.lfsContent ? await fillPointers(await parts.lfs(), request, pointers) : pointers
     for (const line of remark(left, 'files are Git LFS pointers, and their content is not fetched'))
       onLine(line)
   }
@@ -112,6 +112,7 @@ async function fillPointers(
     if (pointer === undefined) left.push(path)
     else wanted.push({ path, file, mode, pointer })
   }
+  if (wanted.length === 0) return left
   const configured = readGitConfig((await settingsFile(into, '.lfsconfig')) ?? '').find(
     ({ section, subsection, key }) => section === 'lfs' && subsection === undefined && key === 'url',
   )

@@ -1,4 +1,4 @@
-import { type Apps, type Secrets, systemPrincipal } from '@rivetr/sdk'
+import { type Apps, everyPage, type Secrets, systemPrincipal } from '@rivetr/sdk'
 
 const secretName = 'webhooks.secret'
 
@@ -43,18 +43,11 @@ export class WebhookSecrets {
 
   async #load(): Promise<ReadonlyMap<string, string>> {
     const found = new Map<string, string>()
-    let cursor: string | undefined
-    do {
-      const page = await this.#apps.list(systemPrincipal('webhooks'), {
-        limit: 200,
-        ...(cursor === undefined ? {} : { cursor }),
-      })
-      for (const { id } of page.items) {
-        const secret = await this.#secrets.find(id, secretName)
-        if (secret !== undefined) found.set(id, secret)
-      }
-      cursor = page.nextCursor
-    } while (cursor !== undefined)
+    const principal = systemPrincipal('webhooks')
+    for (const { id } of await everyPage((query) => this.#apps.list(principal, query))) {
+      const secret = await this.#secrets.find(id, secretName)
+      if (secret !== undefined) found.set(id, secret)
+    }
     return found
   }
 }

@@ -1,4 +1,4 @@
-// Inside the machine's namespace: every fault in every state on every runtime, and the tables of what was violated.
+// Inside the machine's namespace: every fault in every state, natively and on Docker, and the tables of what was violated.
 import { parseArgs } from 'node:util'
 import { temporaryFolder } from '../machine/this-run.ts'
 import { type Fault, faults } from './faults.ts'

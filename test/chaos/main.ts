@@ -1,4 +1,4 @@
-// npm run test:chaos: every fault in every state, on every runtime, on a machine of its own.
+// npm run test:chaos: every fault in every state, natively and on Docker, on a machine of its own.
 import { fileURLToPath } from 'node:url'
 import { MissingPart } from '../machine/missing-part.ts'
 import { runOnTestMachine } from '../runner/on-test-machine.ts'

@@ -1,4 +1,4 @@
-import type { Page } from '@rivetr/sdk'
+import type { Page } from './page.ts'
 
 /** All items of a list, page by page; with `until`, as far as the first that it takes. */
 export async function everyPage<T>(
