@@ -1,9 +1,6 @@
 import { RivetrError } from '@rivetr/sdk'
-import type { Dialect, Manager, Tables } from './dialect.ts'
+import { type Dialect, type Manager, migrationsTable, type Tables } from './dialect.ts'
 import { kernelEntities } from './entities/index.ts'
-
-/** MikroORM's record of what has run. */
-const bookkeeping = 'migrations'
 
 const lists = {
   sqlite: `select name from sqlite_master where type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name`,
@@ -13,17 +10,7 @@ const lists = {
 /** Every table but the record of migrations. */
 export async function tablesOf(dialect: Dialect): Promise<string[]> {
   const rows = await dialect.read((em) => em.execute<{ name: string }[]>(lists[dialect.name]))
-  return rows.map(({ name }) => name).filter((name) => name !== bookkeeping)
-}
-
-/** What has run, in its order; nothing where there is no record of it. */
-export async function ranIn(dialect: Dialect): Promise<string[]> {
-  const rows = await dialect.read((em) => em.execute<{ name: string }[]>(lists[dialect.name]))
-  if (!rows.some(({ name }) => name === bookkeeping)) return []
-  const ran = await dialect.read((em) =>
-    em.execute<{ name: string }[]>(`select name from ${bookkeeping} order by id`),
-  )
-  return ran.map(({ name }) => name)
+  return rows.map(({ name }) => name).filter((name) => name !== migrationsTable)
 }
 
 const kernelTables: ReadonlySet<string> = new Set(kernelEntities.map((entity) => entity.meta.tableName))

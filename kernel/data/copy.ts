@@ -4,10 +4,17 @@ import { join } from 'node:path'
 import { DriverException } from '@mikro-orm/core'
 import { RivetrError } from '@rivetr/sdk'
 import { type Column, columnsOf, comparable, quoted, readers, writers } from './copy-columns.ts'
-import { inOrder, ownerOf, prefixOf, ranIn, tablesOf } from './copy-tables.ts'
+import { inOrder, ownerOf, prefixOf, tablesOf } from './copy-tables.ts'
 import { takeDataFolder } from './data-folder.ts'
 import { openDialect } from './database.ts'
-import { type Dialect, databaseFile, type Manager, type Tables, withKernel } from './dialect.ts'
+import {
+  type Dialect,
+  databaseFile,
+  executedMigrations,
+  type Manager,
+  type Tables,
+  withKernel,
+} from './dialect.ts'
 
 const rowsAtOnce = 200
 
@@ -47,7 +54,7 @@ export async function copyDatabase(options: CopyOptions): Promise<CopyReport> {
     )
   await using ends = new AsyncDisposableStack()
   const from = await openSource(options, ends)
-  const names = await ranIn(from)
+  const names = await from.read(() => executedMigrations(from.orm))
   if (names.length === 0) throw new RivetrError('conflict', `the database ${from.place} is empty`)
   const plan = await planOf(options, from, names)
   const to = await openTarget(options, ends)

@@ -12,6 +12,9 @@ export interface Tables {
   readonly migrations: readonly Migration[]
 }
 
+/** MikroORM's record of what has run. */
+export const migrationsTable = 'migrations'
+
 /** The name of SQLite's file in the data folder. */
 export const databaseFile = 'rivetr.db'
 
@@ -59,7 +62,7 @@ export function ormOptions(dialect: DialectName, tables: readonly Tables[]) {
     extensions: [Migrator],
     migrations: {
       migrationsList: all.flatMap((each) => migrationsOf(dialect, each)),
-      tableName: 'migrations',
+      tableName: migrationsTable,
       snapshot: false,
       silent: true,
     },
@@ -98,14 +101,14 @@ export async function refuseNewer(orm: Orm, place: string): Promise<void> {
   )
 }
 
-/** Names of the migrations that have run; none where there is no table of them. */
-async function executedMigrations(orm: Orm): Promise<string[]> {
+/** Names of the migrations that have run, in their order; none where there is no table of them. */
+export async function executedMigrations(orm: Orm): Promise<string[]> {
   const connection = orm.em.getConnection()
   const exists = await orm.em
     .getPlatform()
     .getSchemaHelper()
-    ?.tableExists(connection, 'migrations', undefined)
+    ?.tableExists(connection, migrationsTable, undefined)
   if (exists !== true) return []
-  const rows = await connection.execute<{ name: string }[]>('select name from migrations')
+  const rows = await connection.execute<{ name: string }[]>(`select name from ${migrationsTable} order by id`)
   return rows.map(({ name }) => name)
 }

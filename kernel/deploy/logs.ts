@@ -41,7 +41,7 @@ export class LogService implements Logs {
   async *app(principal: Principal, name: string, query: LogQuery): AsyncGenerator<LogLine> {
     assertMay(principal, 'apps:logs')
     const { appLogs, apps, collector } = this.#parts
-    const app = await apps.get(asReader(principal), name)
+    const app = await apps.see(principal, name)
     await this.#assertPrinted(app, query)
     if (!query.follow) await collector.catchUp(app.id)
     for await (const { cursor, ...line } of appLogs.read(app.id, query)) yield line

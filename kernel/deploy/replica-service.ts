@@ -46,7 +46,7 @@ export class ReplicaService implements Replicas {
   ): Promise<Terminal> {
     assertMay(principal, 'apps:exec')
     const { apps, providers } = this.#parts
-    const app = await apps.get(asReader(principal), name)
+    const app = await apps.see(principal, name)
     const replica = chosen(app, await this.#live(app), choice)
     const runtime = providers.runtime(replica.runtime)
     if (runtime.terminal === undefined || !runtime.capabilities.includes('terminal'))
@@ -150,8 +150,4 @@ function sampleOf({ replica, stats }: Measured, before: readonly Measured[]): Re
     index: replica.index,
     ...(elapsedMs > 0 && usedMs >= 0 ? { cpuPercent: Math.round((usedMs / elapsedMs) * 1_000) / 10 } : {}),
   }
-}
-
-function asReader(principal: Principal): Principal {
-  return { ...principal, scopes: [...principal.scopes, 'apps:read'] }
 }

@@ -55,8 +55,7 @@ export class RouteService implements Routes {
       .catch((error: unknown) => {
         throw isDuplicate(error) ? routeTaken(error) : error
       })
-    await this.#changed(principal, before)
-    return (await this.#parts.apps.see(principal, before.id)).routes
+    return (await this.#changed(principal, before)).routes
   }
 
   async traffic(principal: Principal, id: string): Promise<TrafficView> {
@@ -96,10 +95,11 @@ export class RouteService implements Routes {
     return this.#parts.apps.see(principal, app)
   }
 
-  async #changed(principal: Principal, before: App): Promise<void> {
+  async #changed(principal: Principal, before: App): Promise<App> {
     await this.#parts.publish()
     const app = await this.#parts.apps.see(principal, before.id)
     this.#parts.hooks.notify('appUpdated', { app, before, by: principal })
+    return app
   }
 
   async #trafficOf(app: string): Promise<TrafficView> {

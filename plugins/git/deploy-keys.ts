@@ -1,4 +1,13 @@
-import { type Clock, type Database, RivetrError, type Secrets } from '@rivetr/sdk'
+import {
+  type App,
+  type Apps,
+  type Clock,
+  type Database,
+  everyPage,
+  RivetrError,
+  type Secrets,
+  systemPrincipal,
+} from '@rivetr/sdk'
 import { DeployKey } from './entities.ts'
 import { sourceFault } from './fault.ts'
 import type { KeyPair } from './ssh-keys.ts'
@@ -15,11 +24,13 @@ const scope = 'git/deploy-keys'
 
 /** Keys that read private repositories over ssh. The private half is a secret and never comes back. */
 export class DeployKeys {
+  readonly #apps: Apps
   readonly #database: Database
   readonly #secrets: Secrets
   readonly #clock: Clock
 
-  constructor(database: Database, secrets: Secrets, clock: Clock) {
+  constructor(apps: Apps, database: Database, secrets: Secrets, clock: Clock) {
+    this.#apps = apps
     this.#database = database
     this.#secrets = secrets
     this.#clock = clock
@@ -52,8 +63,17 @@ export class DeployKeys {
     return { name, publicKey, fingerprint, createdAt }
   }
 
+  /** Errors: `not_found`, `conflict` while an app uses it, whoever may see that app. */
   async remove(name: string): Promise<void> {
     await this.get(name)
+    const uses = ({ source }: App) => source.deployKey === name
+    const apps = await everyPage((query) => this.#apps.list(systemPrincipal('git'), query), uses)
+    const user = apps.find(uses)
+    if (user !== undefined)
+      throw new RivetrError(
+        'conflict',
+        `the app "${user.name}" reads its source with the deploy key "${name}"`,
+      )
     await this.#database.transaction(async (rows) => void (await rows.nativeDelete(DeployKey, { name })))
     await this.#secrets.remove(scope, name)
   }

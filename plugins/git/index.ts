@@ -54,7 +54,7 @@ export default definePlugin({
     ])
     const database = ctx.get(Database)
     const clock = ctx.get(Clock)
-    const deployKeys = new DeployKeys(database, ctx.get(Secrets), clock)
+    const deployKeys = new DeployKeys(ctx.get(Apps), database, ctx.get(Secrets), clock)
     const { outgoingAllow } = ctx.get(Config)
     const outgoing = new Outgoing(outgoingAllow)
     const knownHosts = new KnownHosts(database, clock, outgoing)
@@ -89,7 +89,6 @@ export default definePlugin({
         issue('source.url', error.message)
       }
     })
-    for (const route of [...deployKeyRoutes(deployKeys, ctx.get(Apps)), ...knownHostRoutes(knownHosts)])
-      ctx.route(route)
+    for (const route of [...deployKeyRoutes(deployKeys), ...knownHostRoutes(knownHosts)]) ctx.route(route)
   },
 })

@@ -1,14 +1,4 @@
-import {
-  type AnyRoute,
-  type App,
-  type Apps,
-  defineRoute,
-  everyPage,
-  providerName,
-  RivetrError,
-  systemPrincipal,
-  z,
-} from '@rivetr/sdk'
+import { type AnyRoute, defineRoute, providerName, z } from '@rivetr/sdk'
 import type { DeployKeys } from './deploy-keys.ts'
 import type { KnownHosts } from './known-hosts.ts'
 
@@ -21,7 +11,7 @@ const keyView = z.object({
 })
 const named = z.object({ name: z.string().max(100) })
 
-export function deployKeyRoutes(keys: DeployKeys, apps: Apps): AnyRoute[] {
+export function deployKeyRoutes(keys: DeployKeys): AnyRoute[] {
   return [
     defineRoute({
       method: 'GET',
@@ -66,23 +56,11 @@ export function deployKeyRoutes(keys: DeployKeys, apps: Apps): AnyRoute[] {
       returns: z.undefined(),
       status: 204,
       async handler({ params: { name } }) {
-        const user = await firstUser(apps, name)
-        if (user !== undefined)
-          throw new RivetrError(
-            'conflict',
-            `the app "${user}" reads its source with the deploy key "${name}"`,
-          )
         await keys.remove(name)
         return undefined
       },
     }),
   ]
-}
-
-/** Of all apps, those that the caller may not see among them: the key is theirs as well. */
-async function firstUser(apps: Apps, key: string): Promise<string | undefined> {
-  const uses = ({ source }: App) => source.deployKey === key
-  return (await everyPage((query) => apps.list(systemPrincipal('git'), query), uses)).find(uses)?.name
 }
 
 /** A name or an address, without brackets. */
