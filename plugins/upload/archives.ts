@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { RivetrError } from '@rivetr/sdk'
@@ -44,7 +43,8 @@ export class Archives {
       }
     }
     try {
-      await pipeline(counted(), createWriteStream(unfinished, { flags: 'wx', flush: true }), { signal })
+      // Opened first: a stream that opens the file itself can still do so after it failed, and after it was removed.
+      await pipeline(counted(), (await open(unfinished, 'wx')).createWriteStream({ flush: true }), { signal })
       if (size === 0) throw new RivetrError('invalid_input', 'an archive is to come in the body; it is empty')
       const id = hash.digest('hex')
       const [newest] = await this.#list(name)
