@@ -1,4 +1,5 @@
-import { RivetrError } from '@rivetr/sdk'
+// Not from the whole sdk: the relay and the builtin engine's thread start anew for each piece of work, and read all they import.
+import { RivetrError } from '@rivetr/sdk/errors'
 import { AddressRefused } from '@rivetr/sdk/kit'
 import { relayFaultLine } from './ssh-access.ts'
 import { tooSlow } from './transfer-watch.ts'

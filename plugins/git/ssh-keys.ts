@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { RivetrError } from '@rivetr/sdk'
+import { RivetrError } from '@rivetr/sdk/errors' // not the whole sdk: see fault.ts
 import ssh2, { type ParsedKey } from 'ssh2'
 
 /** A pair of keys, in the forms in which people copy them. */

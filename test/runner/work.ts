@@ -6,18 +6,24 @@ export interface Work {
 
 /** The files that take longest, on two cores: the first of them minutes. */
 export const longest = [
+  'source-ssh',
   'chaos',
+  'database-busy',
   'long-log',
   'push-to-live',
+  'env-bytes',
+  'runtime-podman',
   'cancel',
+  'orphans',
   'deadlines',
   'failure-paths',
   'acme-renewal',
   'acme-faults',
   'runtime-docker',
-  'runtime-podman',
   'podman',
+  'source-git',
   'engine-restart',
+  'engine-troubles',
   'demo',
 ].map((name) => `test/e2e/${name}.test.ts`)
 
