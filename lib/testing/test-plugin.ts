@@ -1,5 +1,5 @@
 import { checkDefinition, type FoundPlugin, parseManifest } from '@rivetr/kernel'
-import { definePlugin, type Manifest, type PluginDefinition, type z } from '@rivetr/sdk'
+import { definePlugin, type Manifest, type PluginDefinition, RivetrError, type z } from '@rivetr/sdk'
 
 /** A plugin as a stranger writes it, without a package on disk. `edge` of its manifest is an absolute path. */
 export function testPlugin<Schema extends z.ZodObject>(
@@ -15,4 +15,18 @@ export function testPlugin<Schema extends z.ZodObject>(
     edgeFile: parsed.edge ?? undefined,
     load: async () => checkDefinition({ default: plugin }, parsed),
   }
+}
+
+/** A plugin with the manifest of its own package.json: `packagedPlugin(pkg, plugin)` in a project of create-rivetr-plugin. */
+export function packagedPlugin<Schema extends z.ZodObject>(
+  pkg: { readonly rivetr?: unknown },
+  definition: PluginDefinition<Schema>,
+): FoundPlugin {
+  const manifest = parseManifest(pkg.rivetr, 'package.json')
+  if (manifest.name !== definition.name)
+    throw new RivetrError(
+      'plugin_invalid',
+      `package.json names the plugin ${manifest.name}, its code ${definition.name}`,
+    )
+  return testPlugin(manifest, definition)
 }

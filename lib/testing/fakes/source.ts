@@ -64,6 +64,8 @@ export class FakeSource implements Source {
       await writeFile(join(into, path), text)
     }
     onLine(`fetched ${commit}`)
-    return { id: commit, message: 'a fake commit' }
+    return (
+      [...this.heads.values()].find(({ id }) => id === commit) ?? { id: commit, message: 'a fake commit' }
+    )
   }
 }

@@ -1,0 +1,44 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join, relative, resolve } from 'node:path'
+import ts from 'typescript'
+
+const root = resolve(import.meta.dirname, '../..')
+const sdk = join(root, 'sdk')
+
+/** The report that is in the repository: a change of the contract is a change of this file, which a reviewer sees. */
+export const apiReportFile = join(sdk, 'sdk.api.md')
+
+/** Every declaration that plugins see, by file, without comments. */
+export function apiReport(): string {
+  const { exports } = JSON.parse(ts.sys.readFile(join(sdk, 'package.json')) ?? '') as {
+    exports: Record<string, string>
+  }
+  const program = ts.createProgram(
+    Object.values(exports).map((file) => join(sdk, file)),
+    {
+      ...compilerOptions(),
+      noEmit: false,
+      emitDeclarationOnly: true,
+      declaration: true,
+      removeComments: true,
+    },
+  )
+  const declarations: string[] = []
+  program.emit(undefined, (_, text, __, ___, sources) => {
+    const [source] = sources ?? []
+    if (source === undefined || text.trim() === '') return
+    declarations.push(`## ${relative(sdk, source.fileName)}\n\n\`\`\`ts\n${text.trim()}\n\`\`\`\n`)
+  })
+  return `# The contract of @rivetr/sdk\n\nMade by \`npm run api-report\`; a test compares it. What changes here follows the rule in README.md.\n\n${declarations.sort().join('\n')}`
+}
+
+function compilerOptions(): ts.CompilerOptions {
+  const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
+  return ts.parseJsonConfigFileContent(config, ts.sys, root, { noCheck: true }).options
+}
+
+if (import.meta.main) {
+  const report = apiReport()
+  if ((await readFile(apiReportFile, 'utf8').catch(() => '')) !== report)
+    await writeFile(apiReportFile, report)
+}
