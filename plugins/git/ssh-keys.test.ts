@@ -18,6 +18,14 @@ describe('keys of ssh', () => {
     assert.notEqual(makeKeyPair('x').publicKey, makeKeyPair('x').publicKey)
   })
 
+  it('makes no pair whose public key is cut: of 1,500, every one is read again', () => {
+    for (let made = 0; made < 1_500; made += 1) {
+      const pair = makeKeyPair('c')
+      assert.equal(readHostKey(pair.publicKey).fingerprint, pair.fingerprint)
+      assert.deepEqual(readPrivateKey(pair.privateKey, 'c'), pair)
+    }
+  })
+
   it('takes what people paste: with Windows line ends, spaces around it, or none at the end', () => {
     const { private: text, public: line } = pairOf('rsa')
     for (const pasted of [text, text.trim(), `\n  ${text}\n\n`, text.replaceAll('\n', '\r\n')])

@@ -13,9 +13,16 @@ export interface KeyPair {
 
 /** An ed25519 pair. */
 export function makeKeyPair(comment: string): KeyPair {
-  const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
-  return { privateKey, publicKey, fingerprint: fingerprintOf(blobOf(publicKey)) }
+  for (;;) {
+    const { private: privateKey, public: publicKey } = ssh2.utils.generateKeyPairSync('ed25519', { comment })
+    // ssh2 cuts a leading zero off the key, of one pair in 200: no server takes that one (RFC 8709, section 4: 32 bytes).
+    const blob = blobOf(publicKey)
+    if (blob.length === ed25519BlobBytes) return { privateKey, publicKey, fingerprint: fingerprintOf(blob) }
+  }
 }
+
+/** RFC 8709, section 4: the name and the 32 bytes of the key, each after its length. */
+const ed25519BlobBytes = 4 + 'ssh-ed25519'.length + 4 + 32
 
 /** The pair of a private key that somebody brought; `invalid_input` when it is none, or one that wants a passphrase. */
 export function readPrivateKey(text: string, comment: string): KeyPair {
