@@ -114,25 +114,30 @@ export const hooks = Object.freeze({
   kernelReady: notice<{ readonly plugins: readonly string[] }>({ scripts: 'admin' }),
   /** The kernel ends; awaited, for 10 s at most. */
   kernelStop: notice<{ readonly reason: string }>({ scripts: 'admin', limitMs: 10_000 }),
+  /** A plugin failed in a phase of its life, and was disposed. */
   pluginFailed: notice<{
     readonly plugin: string
     readonly phase: string
     readonly error: { code: string; message: string }
   }>({ scripts: 'admin' }),
 
-  /** Before an app is saved. */
+  /** Before an app is saved, when it is created and when it changes. */
   appValidate: gate<AppValidatePayload>({ scripts: 'admin' }),
+  /** An app was saved for the first time. */
   appCreated: notice<AppEvent>({ scripts: 'app' }),
+  /** Settings, env, routes or traffic of an app have changed. `before` is what was. */
   appUpdated: notice<AppEvent>({ scripts: 'app' }),
+  /** Before an app is removed: what belongs to it is still there, and can be given up or kept back. */
   preAppDelete: gate<AppEvent>({ scripts: 'admin', limitMs: 'step' }),
+  /** An app and everything that Rivetr made for it are gone. */
   appDeleted: notice<AppEvent>({ scripts: 'app' }),
 
   /** A push that would deploy an app, per app: a verified one of a webhook, or one that was found by comparing heads. */
   pushReceived: skippingGate<PushReceivedPayload>({ scripts: 'app' }),
 
-  /** Leaving the queue. */
+  /** A deployment leaves the queue; nothing has been fetched. */
   preDeploy: waitingGate<DeployPayload>({ scripts: 'app' }),
-  /** The source is there. */
+  /** The source is there, in a workspace that a tap may change; nothing has been built. */
   preBuild: gate<DeployPayload>({ scripts: 'app', limitMs: 'step' }),
   /** Before the release is saved; `for` says whether the values go into the build or into the run. */
   envResolve: waterfall<Env, { readonly deploy: DeployPayload; readonly for: 'build' | 'run' }>({
@@ -142,9 +147,11 @@ export const hooks = Object.freeze({
   specResolve: waterfall<RunSpec, DeployPayload>({ scripts: 'admin' }),
   /** The release is saved. */
   postBuild: notice<DeployPayload>({ scripts: 'app' }),
+  /** The release is saved, no replica of it has started. */
   preStart: gate<DeployPayload>({ scripts: 'admin', limitMs: 'step' }),
+  /** The replicas of the release have started; they have yet to be checked. */
   postStart: notice<DeployPayload>({ scripts: 'app' }),
-  /** Before the commit point. */
+  /** The replicas are healthy; before the commit point. What is refused here leaves the old release serving. */
   preSwitch: waitingGate<DeployPayload & { readonly current?: { readonly release: number } | undefined }>({
     scripts: 'app',
     limitMs: 'step',
@@ -158,9 +165,11 @@ export const hooks = Object.freeze({
   /** Every transition, after its commit. */
   deployStateChanged: notice<StateChangedPayload>({ scripts: 'app' }),
 
-  /** After a probe; may only veto. */
+  /** After the probe of a replica found it healthy; may only veto. */
   healthCheck: answer<HealthCheckPayload, HealthVeto>('bail', { scripts: 'app' }),
+  /** A replica that served is not healthy any more, or is again. */
   healthChanged: notice<HealthChangedPayload>({ scripts: 'app' }),
+  /** A replica ended without having been told to. */
   replicaExited: notice<{
     readonly app: App
     readonly replica: Replica
@@ -175,29 +184,39 @@ export const hooks = Object.freeze({
     scripts: 'admin',
   }),
 
+  /** Before a certificate is ordered. */
   preCertIssue: gate<{
     readonly hosts: readonly string[]
     readonly reason: string
     readonly challenge: string
   }>({ scripts: 'admin' }),
+  /** A certificate is in force; edges serve it from the next handshake on. */
   certIssued: notice<CertificatePayload>({ scripts: 'admin' }),
+  /** A certificate ends in `days`, and no newer one has come. */
   certExpiring: notice<CertificatePayload>({ scripts: 'admin' }),
+  /** An order failed; it is tried again at `retryAt`. */
   certFailed: notice<CertificatePayload>({ scripts: 'admin' }),
 
+  /** Before a backup is made. */
   preBackup: gate<BackupPayload>({ scripts: 'none', limitMs: 'step' }),
+  /** A backup is made: each plugin adds what it keeps outside of the database. */
   backupCollect: gate<
     BackupPayload & { readonly add: (name: string, bytes: AsyncIterable<Uint8Array>) => Promise<void> }
   >({ scripts: 'none', limitMs: 'step' }),
+  /** A backup is restored: each plugin reads back what it added. */
   backupRestore: gate<
     BackupPayload & { readonly read: (name: string) => Promise<AsyncIterable<Uint8Array> | undefined> }
   >({ scripts: 'none', limitMs: 'step' }),
+  /** A backup is in its store. */
   postBackup: notice<BackupPayload>({ scripts: 'admin' }),
+  /** A backup was restored. */
   postRestore: notice<BackupPayload>({ scripts: 'admin' }),
 
   /** Who is it? No answer: nobody. */
   authenticate: answer<AuthenticatePayload, Principal>('bail', { scripts: 'none' }),
   /** May they? Any `deny` wins; without an answer it is denied. */
   authorize: answer<AuthorizePayload, 'allow' | 'deny'>('unanimous', { scripts: 'none' }),
+  /** Somebody did something that is kept account of, was denied it, or failed in it. */
   actionAudited: notice<ActionAudited>({ scripts: 'admin' }),
 })
 

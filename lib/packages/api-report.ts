@@ -1,14 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { join, relative, resolve } from 'node:path'
+import { join, relative } from 'node:path'
 import ts from 'typescript'
+import { root } from './contract-source.ts'
 
-const root = resolve(import.meta.dirname, '../..')
 const sdk = join(root, 'sdk')
 
-/** The report that is in the repository: a change of the contract is a change of this file, which a reviewer sees. */
-export const apiReportFile = join(sdk, 'sdk.api.md')
-
-/** Every declaration that plugins see, by file, without comments. */
+/** sdk.api.md: every declaration that plugins see, by file, without comments. */
 export function apiReport(): string {
   const { exports } = JSON.parse(ts.sys.readFile(join(sdk, 'package.json')) ?? '') as {
     exports: Record<string, string>
@@ -35,10 +31,4 @@ export function apiReport(): string {
 function compilerOptions(): ts.CompilerOptions {
   const { config } = ts.readConfigFile(join(root, 'tsconfig.json'), ts.sys.readFile)
   return ts.parseJsonConfigFileContent(config, ts.sys, root, { noCheck: true }).options
-}
-
-if (import.meta.main) {
-  const report = apiReport()
-  if ((await readFile(apiReportFile, 'utf8').catch(() => '')) !== report)
-    await writeFile(apiReportFile, report)
 }
