@@ -3,12 +3,12 @@ import { type EntityMetadata, type EntityName, type EntityProperty, types } from
 import { MikroORM } from '@mikro-orm/postgresql'
 import { RivetrError } from '@rivetr/sdk'
 import type pg from 'pg'
-import { Turns } from '../deploy/turns.ts'
 import { type Dialect, type Manager, type Orm, ormOptions, refuseNewer, type Tables } from './dialect.ts'
 import { asOurs, awayReason, isAway, isTakenBack, openingFault } from './postgresql-faults.ts'
 import { InstanceLock, lostSession, SessionLost } from './postgresql-lock.ts'
 import { cutSession, sessionName, sessionOptions } from './postgresql-session.ts'
 import { type PostgresqlTarget, parsePostgresqlUrl } from './postgresql-url.ts'
+import { Turns } from './turns.ts'
 
 const oldest = 13
 /** How long a server that is away is waited for: by a boot, by a statement. */

@@ -1,11 +1,11 @@
 import { type App, type Commit, type Deployments, messageOf, Source, systemPrincipal } from '@rivetr/sdk'
 import { appViews } from '../data/app-view.ts'
 import { AppRow } from '../data/entities/index.ts'
+import { Turns } from '../data/turns.ts'
 import { errorFields } from '../host/logger.ts'
 import { withDeadline } from './deadline.ts'
 import type { DeployParts } from './parts.ts'
 import { finalStates } from './states.ts'
-import { Turns } from './turns.ts'
 
 /** How long a source may take to say where a branch is. */
 const resolveLimitMs = 30_000

@@ -28,6 +28,7 @@ import { finalStates, replicaTransitions, restartable, transitions } from './sta
 
 export type DeploymentRecord = InferEntity<typeof DeploymentRow>
 export type ReplicaRecord = InferEntity<typeof ReplicaRow>
+type StepRecordRow = InferEntity<typeof StepRow>
 type Change = Partial<Omit<DeploymentRecord, 'id' | 'app' | 'state'>>
 
 /** The rows of deployments, their steps and replicas: the only place that changes a state. */
@@ -132,12 +133,16 @@ export class Ledger {
 
   /** Those that were under way when the process that ran them ended. */
   async endSteps(deployment: string, outcome: Exclude<StepRecord['outcome'], 'running'>): Promise<void> {
-    for (const { id, outcome: now } of await this.steps(deployment))
-      if (now === 'running') await this.leaveStep(id, outcome)
+    for (const { id } of await this.findSteps({ deployment, outcome: 'running' }))
+      await this.leaveStep(id, outcome)
   }
 
-  steps(deployment: string): Promise<InferEntity<typeof StepRow>[]> {
-    return this.database.rows.find(StepRow, { deployment }, { orderBy: { id: 'asc' } })
+  steps(deployment: string): Promise<StepRecordRow[]> {
+    return this.findSteps({ deployment })
+  }
+
+  findSteps(where: FilterQuery<StepRecordRow>): Promise<StepRecordRow[]> {
+    return this.database.rows.find(StepRow, where, { orderBy: { id: 'asc' } })
   }
 
   replicas(where: FilterQuery<ReplicaRecord>): Promise<ReplicaRecord[]> {
@@ -152,6 +157,10 @@ export class Ledger {
 
   async release(id: string): Promise<InferEntity<typeof ReleaseRow> | undefined> {
     return (await this.database.rows.findOne(ReleaseRow, { id })) ?? undefined
+  }
+
+  releases(ids: readonly string[]): Promise<InferEntity<typeof ReleaseRow>[]> {
+    return this.database.rows.find(ReleaseRow, { id: { $in: [...ids] } })
   }
 
   /** False where the table of transitions has no way from where it is: a check or start that comes too late changes nothing. */

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { createDeployStage, type DeployStage, fakePlugins, tester } from '@rivetr/testing'
+import { StepRow } from '../data/entities/index.ts'
 
 /** The deployment once its step postDeploy has ended. */
 const ended = (stage: DeployStage, id: string) =>
@@ -89,4 +90,51 @@ test('a post-deploy command that a stop of Rivetr cuts off is not run again, and
   assert.deepEqual([state, outcome], ['live', 'cancelled'])
   assert.match(reason ?? '', /Rivetr was stopped while its post-deploy command ran/)
   assert.equal(fakes.runtime.calls.filter((call) => call === 'run warm').length, 1)
+})
+
+for (const [what, exitCode, told] of [
+  ['runs', 0, undefined],
+  ['fails', 3, 'live, but its post-deploy command failed: it ended with exit code 3'],
+] as const)
+  test(`the post-deploy command of a deployment that the boot rolled forward ${what} once, and that is told`, async () => {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-post-deploy-'))
+    const fakes = fakePlugins()
+    const dataDir = join(folder.path, 'data')
+    await using first = await createDeployStage({ dataDir, fakes })
+    await first.createApp({ postDeployCommand: ['warm'] })
+    fakes.runtime.oneOffExit = { exitCode, oom: false }
+    fakes.traffic.failNext('apply')
+    const { id } = await first.request('shop')
+    await first.reaches(id, 'switching')
+    await first.kernel.stop('SIGTERM')
+    const next = await (async () => {
+      await using second = await createDeployStage({ dataDir, fakes })
+      const { outcome } = await ended(second, id)
+      assert.equal(outcome, exitCode === 0 ? 'done' : 'failed')
+      const { reason } = await second.until('the reason', async () => {
+        const deployment = await second.deployments.get(tester, id)
+        return deployment.reason === told ? deployment : undefined
+      })
+      assert.equal(reason, told)
+      await second.kernel.stop('SIGTERM')
+      return createDeployStage({ dataDir, fakes })
+    })()
+    await using third = next
+    await ended(third, (await third.deploy('shop')).id) // its turn comes after whatever the boot has to do
+    assert.equal(fakes.runtime.calls.filter((call) => call === 'run warm').length, 2)
+  })
+
+test('a deployment that was cut off between being live and its post-deploy command gets it at the boot', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-post-deploy-'))
+  const fakes = fakePlugins()
+  const dataDir = join(folder.path, 'data')
+  await using first = await createDeployStage({ dataDir, fakes })
+  await first.createApp({ postDeployCommand: ['warm'] })
+  const { id } = await first.deploy('shop')
+  await ended(first, id)
+  await first.kernel.kernel.parts.database.rows.nativeDelete(StepRow, { step: 'postDeploy' })
+  await first.kernel.stop('SIGTERM')
+  await using second = await createDeployStage({ dataDir, fakes })
+  assert.equal((await ended(second, id)).outcome, 'done')
+  assert.equal(fakes.runtime.calls.filter((call) => call === 'run warm').length, 2)
 })

@@ -71,9 +71,16 @@ export class Queue {
     return true
   }
 
-  /** A turn that the boot before has begun: until its work is done, the app gets no other. */
-  occupy({ id, app }: DeploymentRecord, work: () => Promise<void>): Promise<void> {
-    const ended = work()
+  /**
+   * A turn that the boot before has begun: until its work is done, and the post-deploy command of what is live by it, the
+   * app gets no other. Resolves when the work is done.
+   */
+  occupy(row: DeploymentRecord, work: () => Promise<void>): Promise<void> {
+    const { id, app } = row
+    const controller = new AbortController()
+    const worked = work()
+    const ended = worked
+      .then(() => this.#finish(row, controller.signal))
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           this.#parts.log.error(`deployment ${id} broke off`, errorFields(error))
@@ -82,8 +89,8 @@ export class Queue {
         this.#turns.delete(app)
         this.wake()
       })
-    this.#turns.set(app, { deployment: id, controller: new AbortController(), ended })
-    return ended
+    this.#turns.set(app, { deployment: id, controller, ended })
+    return worked.catch(() => undefined)
   }
 
   /** Lets replicas of an app drain in the background. */
@@ -137,6 +144,25 @@ export class Queue {
   }
 
   async #run(row: DeploymentRecord, signal: AbortSignal): Promise<void> {
+    await this.#asRun(row, signal, async (run) => {
+      await runDeployment(run, this.#stopping.signal)
+      const ended = await untilRead(run.parts, `the end of deployment ${row.id}`, this.#stopping.signal, () =>
+        run.parts.ledger.get(row.id),
+      )
+      if (ended.state === 'live') {
+        this.retire(row.app)
+        await postDeploy(run)
+      }
+    })
+  }
+
+  /** What is left to do for a deployment that a boot finds live, or makes so. */
+  async #finish(row: DeploymentRecord, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await this.#asRun(row, signal, postDeploy)
+  }
+
+  async #asRun(row: DeploymentRecord, signal: AbortSignal, work: (run: Run) => Promise<void>): Promise<void> {
     const { apps, logs, ledger } = this.#parts
     const app = await apps.get(systemPrincipal('kernel'), row.app)
     const log = await logs.write(row.id)
@@ -149,14 +175,7 @@ export class Queue {
     )
     if (row.release) run.release = await ledger.release(row.release)
     try {
-      await runDeployment(run, this.#stopping.signal)
-      const ended = await untilRead(run.parts, `the end of deployment ${row.id}`, this.#stopping.signal, () =>
-        ledger.get(row.id),
-      )
-      if (ended.state === 'live') {
-        this.retire(row.app)
-        await postDeploy(run)
-      }
+      await work(run)
     } finally {
       const lost = await log.close()
       if (lost > 0)

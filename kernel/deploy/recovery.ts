@@ -26,10 +26,11 @@ export async function recover(
 ): Promise<void> {
   const { ledger, tables, log, database } = parts
   await monitor.restore()
-  await endCutPostDeploys(parts)
+  const unfinished = await endCutPostDeploys(parts)
   const published = tables.publishForCertain(stopping)
   published.catch(() => undefined)
-  const rolledForward = (await ledger.find({ state: 'switching' })).map((row) =>
+  const switching = await ledger.find({ state: 'switching' })
+  const rolledForward = switching.map((row) =>
     queue.occupy(row, async () => {
       await published
       await untilWritten(parts, `that deployment ${row.id} is live`, stopping, async () => {
@@ -38,6 +39,8 @@ export async function recover(
       })
     }),
   )
+  const switchingApps = new Set(switching.map(({ app }) => app))
+  for (const row of unfinished) if (!switchingApps.has(row.app)) void queue.occupy(row, () => published)
   for (const row of await ledger.find({ state: { $in: [...restartable] } })) {
     await restart(parts, row).catch(async (error: unknown) => {
       log.error(`deployment ${row.id} was not recovered`, errorFields(error))

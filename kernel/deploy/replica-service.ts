@@ -13,13 +13,14 @@ import {
 } from '@rivetr/sdk'
 import { assertMay } from '../data/access.ts'
 import { AppRow } from '../data/entities/index.ts'
+import { Turns } from '../data/turns.ts'
 import { withDeadline } from './deadline.ts'
 import type { ReplicaRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 
 /** How long an engine may take to measure one replica, or to say that it is there. */
 const engineLimitMs = 5_000
-/** An engine measures so many replicas at a time. */
+/** So many replicas are measured at a time, whoever asks. */
 const measuredAtOnce = 8
 /** Between the two measurements that make a rate. */
 const rateMs = 500
@@ -33,6 +34,7 @@ interface Measured {
 /** What can be done with replicas that run, for everyone outside the pipeline. */
 export class ReplicaService implements Replicas {
   readonly #parts: DeployParts
+  readonly #measuring = new Turns(measuredAtOnce)
 
   constructor(parts: DeployParts) {
     this.#parts = parts
@@ -96,22 +98,32 @@ export class ReplicaService implements Replicas {
 
   /** What cannot be measured now is left out: it ends, or its engine is away. */
   async #measure(app: App, signal: AbortSignal): Promise<Measured[]> {
-    const { providers, clock } = this.#parts
-    const waiting = (await this.#live(app)).filter(({ runtime }) =>
+    const { providers } = this.#parts
+    const measurable = (await this.#live(app)).filter(({ runtime }) =>
       providers.all(Runtime).get(runtime)?.capabilities.includes('stats'),
     )
-    const measured: Measured[] = []
-    const measureNext = async (): Promise<void> => {
-      for (let replica = waiting.shift(); replica !== undefined; replica = waiting.shift()) {
-        const { id, runtime } = replica
-        const stats = await withDeadline(clock, engineLimitMs, `measuring ${id}`, signal, () =>
-          providers.runtime(runtime).stats(id),
-        ).catch(() => undefined)
-        if (stats !== undefined) measured.push({ replica, stats })
-      }
-    }
-    await Promise.all(Array.from({ length: measuredAtOnce }, measureNext))
-    return measured.sort((a, b) => a.replica.id.localeCompare(b.replica.id))
+    const measured = await Promise.all(
+      measurable.map((replica) =>
+        this.#measuring
+          .take(
+            signal,
+            () => undefined,
+            () => this.#statsOf(replica, signal),
+          )
+          .then(
+            (stats) => [{ replica, stats }],
+            () => [],
+          ),
+      ),
+    )
+    return measured.flat().sort((a, b) => a.replica.id.localeCompare(b.replica.id))
+  }
+
+  #statsOf({ id, runtime }: ReplicaRecord, signal: AbortSignal): Promise<ReplicaStats> {
+    const { providers, clock } = this.#parts
+    return withDeadline(clock, engineLimitMs, `measuring ${id}`, signal, () =>
+      providers.runtime(runtime).stats(id),
+    )
   }
 
   async #live({ live }: App): Promise<ReplicaRecord[]> {

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { messageOf } from '@rivetr/sdk'
 import { exitText } from '../../data/app-view.ts'
 import { openSnapshot } from '../../data/env.ts'
+import type { DeploymentRecord } from '../ledger.ts'
 import type { DeployParts } from '../parts.ts'
-import { releaseCommandSpec } from '../replica-spec.ts'
+import { type ReleaseRecord, releaseCommandSpec } from '../replica-spec.ts'
 import type { Run } from '../run.ts'
 import { secretMask } from '../secret-mask.ts'
 import { releaseOf } from './prepare.ts'
@@ -15,9 +16,8 @@ import { releaseOf } from './prepare.ts'
 export async function postDeploy(run: Run): Promise<void> {
   const { ledger, providers, secrets, config, log } = run.parts
   const release = releaseOf(run)
-  const { postDeployCommand: command } = release.settings
-  // Rows keep what is absent as null.
-  if (!command || run.row.trigger === 'rollback' || run.row.trigger === 'restart') return
+  const command = commandOf(release, run.row)
+  if (command === undefined) return
   try {
     await run.perform('postDeploy', config.prepareTimeoutMs, async () => {
       run.say(`post-deploy command: ${command.join(' ')}`)
@@ -39,16 +39,36 @@ export async function postDeploy(run: Run): Promise<void> {
   }
 }
 
-/** At boot: what a stop has cut off is told, for nobody but a person may run it again. */
-export async function endCutPostDeploys({ ledger }: DeployParts): Promise<void> {
-  for (const { id } of await ledger.find({ state: 'live' })) {
-    const cut = (await ledger.steps(id)).find(
-      ({ step, outcome }) => step === 'postDeploy' && outcome === 'running',
-    )
-    if (cut === undefined) continue
+/**
+ * At boot: a command that a stop has cut off is told, for nobody but a person may run it again. Returns the deployments that
+ * are live and whose command is still to be run.
+ */
+export async function endCutPostDeploys({ ledger }: DeployParts): Promise<DeploymentRecord[]> {
+  const live = await ledger.find({ state: 'live' })
+  const begun = await ledger.findSteps({ step: 'postDeploy', deployment: { $in: live.map(({ id }) => id) } })
+  for (const { id, deployment } of begun.filter(({ outcome }) => outcome === 'running')) {
     const reason =
       'live, but Rivetr was stopped while its post-deploy command ran; it is not run twice by itself'
-    await ledger.change(id, { reason })
-    await ledger.leaveStep(cut.id, 'cancelled')
+    await ledger.change(deployment, { reason })
+    await ledger.leaveStep(id, 'cancelled')
   }
+  const known = new Set(begun.map(({ deployment }) => deployment))
+  const rest = live.filter(({ id }) => !known.has(id))
+  const releases = new Map(
+    (await ledger.releases(rest.flatMap(({ release }) => release ?? []))).map((each) => [each.id, each]),
+  )
+  return rest.filter((row) => {
+    const release = releases.get(row.release ?? '')
+    return release !== undefined && commandOf(release, row) !== undefined
+  })
+}
+
+/** Undefined: there is none to run for this deployment. Rows keep what is absent as null. */
+function commandOf(
+  { settings }: ReleaseRecord,
+  { trigger }: DeploymentRecord,
+): readonly string[] | undefined {
+  return trigger === 'rollback' || trigger === 'restart'
+    ? undefined
+    : (settings.postDeployCommand ?? undefined)
 }

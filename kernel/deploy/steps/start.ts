@@ -2,10 +2,10 @@ import { randomUUIDv7 } from 'node:crypto'
 import type { Endpoint, Runtime } from '@rivetr/sdk'
 import { ReplicaRow } from '../../data/entities/index.ts'
 import { openSnapshot } from '../../data/env.ts'
+import { Turns } from '../../data/turns.ts'
 import type { ReplicaRecord } from '../ledger.ts'
 import { replicaSpec } from '../replica-spec.ts'
 import type { Run } from '../run.ts'
-import { Turns } from '../turns.ts'
 import { releaseOf } from './prepare.ts'
 
 /** Endpoints are allotted one deployment at a time, so that no two get the same. */
