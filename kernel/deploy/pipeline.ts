@@ -64,11 +64,7 @@ async function deploy(run: Run, stopping: AbortSignal): Promise<void> {
   // Entered by the commit point itself: until then the deployment can still be cancelled, wait or fail. From there on
   // nothing is given up half-way, so the step bounds what comes before it, and not itself.
   await run.bounded('the gate preSwitch', config.switchTimeoutMs, () => pass(run, 'preSwitch'))
-  await run.record(
-    'switch',
-    () => switchTraffic(run, stopping),
-    (write) => untilWritten(run.parts, `the end of the switch of deployment ${run.id}`, stopping, write),
-  )
+  await run.record('switch', () => switchTraffic(run, stopping), 'written')
 }
 
 /** Runs one deployment as far as it goes. Always leaves it live, final, waiting, or (when Rivetr stops) as it is. */

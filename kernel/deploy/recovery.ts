@@ -33,10 +33,9 @@ export async function recover(
   const rolledForward = switching.map((row) =>
     queue.occupy(row, async () => {
       await published
-      await untilWritten(parts, `that deployment ${row.id} is live`, stopping, async () => {
-        await ledger.endSteps(row.id, 'done')
-        await finishSwitch({ id: row.id, parts })
-      })
+      await untilWritten(parts, `that deployment ${row.id} is live`, stopping, () =>
+        finishSwitch({ id: row.id, parts }),
+      )
     }),
   )
   const switchingApps = new Set(switching.map(({ app }) => app))

@@ -84,13 +84,13 @@ export class Run {
 
   /**
    * A step is in the rows before it acts. One that fails stays open until the deployment was cleaned: on a disk that is
-   * full nothing can be written before. When Rivetr stops it stays as it is: the next boot sees what was under way. `ending`
-   is how the end of one that went well is written.
+   * full nothing can be written before. When Rivetr stops it stays as it is: the next boot sees what was under way. `end` says
+   * whether the work itself has written that it went well.
    */
   async record(
     step: Step,
     work: () => Promise<void>,
-    ending: (write: () => Promise<void>) => Promise<void> = (write) => write(),
+    end: 'unwritten' | 'written' = 'unwritten',
   ): Promise<void> {
     const { ledger } = this.parts
     this.step = step
@@ -102,7 +102,7 @@ export class Run {
       this.#open.endedAt = ledger.now()
       throw error
     }
-    await ending(() => ledger.leaveStep(record, 'done'))
+    if (end === 'unwritten') await ledger.leaveStep(record, 'done')
     this.#open = undefined
     this.step = undefined
   }

@@ -1,5 +1,5 @@
 import { RivetrError } from '@rivetr/sdk'
-import { AppRow, DeploymentRow, ReplicaRow } from '../../data/entities/index.ts'
+import { AppRow, DeploymentRow, ReplicaRow, StepRow } from '../../data/entities/index.ts'
 import { errorFields } from '../../host/logger.ts'
 import { withDeadline } from '../deadline.ts'
 import type { DeployParts } from '../parts.ts'
@@ -46,7 +46,10 @@ async function commit(run: Run): Promise<void> {
   if (moved === undefined) throw new RivetrError('conflict', 'the deployment is no longer being checked')
 }
 
-/** Live in name too: this one is live, the one before is retired. Also what recovery does with a switch that was cut. */
+/**
+ * Live in name too: this one is live, the one before is retired, and the step has ended: at once, so that nobody ever finds a
+ * live deployment that still switches. Also what recovery does with a switch that was cut.
+ */
 export async function finishSwitch({ id, parts }: Pick<Run, 'id' | 'parts'>): Promise<void> {
   const { ledger } = parts
   const { app } = await ledger.get(id)
@@ -54,6 +57,11 @@ export async function finishSwitch({ id, parts }: Pick<Run, 'id' | 'parts'>): Pr
   await keep(parts, id)
   await ledger.move(id, ['switching'], 'live', { reason: null }, async (rows) => {
     await rows.nativeUpdate(DeploymentRow, { app, state: 'live', id: { $ne: id } }, { state: 'retired' })
+    await rows.nativeUpdate(
+      StepRow,
+      { deployment: id, outcome: 'running' },
+      { outcome: 'done', endedAt: ledger.now() },
+    )
   })
   for (const each of before) await ledger.announce(each.id, 'live', 'retired')
 }
