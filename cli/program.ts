@@ -7,6 +7,7 @@ import { examples } from './words/argument.ts'
 import { addCertificates } from './words/certificates.ts'
 import { addDeployments } from './words/deployments.ts'
 import { addKeys } from './words/keys.ts'
+import { addRegistries } from './words/registries.ts'
 import { addScripts } from './words/scripts.ts'
 import { addSettings } from './words/settings.ts'
 import { addSsh } from './words/ssh.ts'
@@ -130,5 +131,6 @@ export function program(
   addKeys(rivetr, asking)
   addScripts(rivetr, asking)
   addSsh(rivetr, asking)
+  addRegistries(rivetr, asking)
   return rivetr
 }

@@ -5,7 +5,8 @@ import type { Session } from '../session.ts'
 import { routeOf } from './routes.ts'
 
 export interface CreateOptions {
-  source: string
+  source?: string
+  image?: string
   branch?: string
   deployKey?: string
   directory?: string
@@ -27,6 +28,7 @@ export interface CreateOptions {
 export interface UpdateOptions {
   name?: string
   source?: string
+  image?: string
   branch?: string
   /** False takes it away. */
   deployKey?: string | false
@@ -66,12 +68,15 @@ export async function createApp(
   name: string,
   options: CreateOptions,
 ): Promise<void> {
-  const { source, branch, deployKey, directory, autoDeploy, watch, submodules, lfs, check } = options
+  const { branch, deployKey, directory, autoDeploy, watch, submodules, lfs, check } = options
   const { runtime, builder, dockerfile, target, port, route, healthPath } = options
+  const source = sourceOf(options)
+  if (source === undefined)
+    throw new UsageError('say where the app comes from: --source, or --image for one that is built already')
   const app = await client.apps.create({
     name,
     source: {
-      ...sourceOf(source),
+      ...source,
       ...(branch && { branch }),
       ...(deployKey && { deployKey }),
       ...(directory && { directory }),
@@ -104,9 +109,9 @@ export async function updateApp(
 ): Promise<void> {
   if (Object.keys(options).length === 0)
     throw new UsageError('nothing to change was said; "rivetr apps update --help" lists what there is')
-  const { name: renamed, source, branch, deployKey, autoDeploy, watch, watchAll } = options
+  const { name: renamed, source, image, branch, deployKey, autoDeploy, watch, watchAll } = options
   const { liveness, livenessFailures } = options
-  const moved = source || branch || deployKey !== undefined
+  const moved = source || image || branch || deployKey !== undefined
   const app = await client.apps.update(name, {
     ...(renamed && { name: renamed }),
     ...(moved && { source: movedSource((await client.apps.get(name)).source, options) }),
@@ -141,17 +146,17 @@ function movedHealth(
 }
 
 /** The kind is seen from the scheme: all that is no upload is git's. */
-function sourceOf(url: string): { kind: string; url: string } {
-  return { kind: url.startsWith('upload:') ? 'upload' : 'git', url }
+function sourceOf({ source, image }: CreateOptions | UpdateOptions) {
+  if (source && image) throw new UsageError('--source and --image exclude each other')
+  if (image) return { kind: 'image', url: image }
+  return source ? { kind: source.startsWith('upload:') ? 'upload' : 'git', url: source } : undefined
 }
 
-function movedSource(
-  { deployKey: before, ...rest }: App['source'],
-  { source, branch, deployKey = before }: UpdateOptions,
-): App['source'] {
+function movedSource({ deployKey: before, ...rest }: App['source'], options: UpdateOptions): App['source'] {
+  const { branch, deployKey = before } = options
   return {
     ...rest,
-    ...(source && sourceOf(source)),
+    ...sourceOf(options),
     ...(branch && { branch }),
     ...(deployKey && { deployKey }),
   }
@@ -178,7 +183,7 @@ function describe(app: App): string {
     ['app', `${app.name} (${app.id})`],
     [
       'source',
-      `${source.kind} ${source.url}, branch ${source.branch}${source.directory ? `, folder ${source.directory}` : ''}`,
+      `${source.kind} ${source.url}${source.kind === 'git' ? `, branch ${source.branch}` : ''}${source.directory ? `, folder ${source.directory}` : ''}`,
     ],
     ['state', app.stateReason === undefined ? app.state : `${app.state}: ${app.stateReason}`],
     ['runtime', app.runtimeReason === undefined ? app.runtime : `${app.runtime}, for ${app.runtimeReason}`],

@@ -18,10 +18,8 @@ export function addApps(rivetr: Command, asking: Asking): void {
   apps
     .command('create <name>')
     .description('create an app; its first deployment is another command')
-    .requiredOption(
-      '--source <url>',
-      'the git repository, or upload:NAME for what "rivetr deploy --from" sends',
-    )
+    .option('--source <url>', 'the git repository, or upload:NAME for what "rivetr deploy --from" sends')
+    .option('--image <name>', 'instead of a source: an image that is built already, such as nginx:1.27')
     .option('--branch <name>', 'which branch is deployed (main)')
     .option('--deploy-key <name>', 'with which a private repository is read over ssh')
     .option('--directory <path>', 'the folder of the app in the repository')
@@ -41,6 +39,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
       examples([
         'rivetr apps create shop --source https://git.example.com/shop.git --route shop.example.com',
         'rivetr apps create api --source https://git.example.com/mono.git --directory api --runtime native --health-path /healthz',
+        'rivetr apps create site --image ghcr.io/acme/site:v1 --route www.example.com',
       ]),
     )
     .action(asking(async () => (await module()).createApp))
@@ -53,6 +52,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .description('change what was said; the rest stays')
     .option('--name <name>', 'how it is called from now on; what runs, goes on running')
     .option('--source <url>', 'where the repository is now')
+    .option('--image <name>', 'the image that it runs from now on')
     .option('--branch <name>', 'which branch is deployed')
     .option('--deploy-key <name>', 'with which a private repository is read over ssh')
     .option('--no-deploy-key', 'without one from now on')

@@ -59,11 +59,15 @@ async function likedBest(providers: Providers, draft: AppDraft): Promise<Choice>
 function lackOf(
   providers: Providers,
   { accepts, capabilities }: Runtime,
-  { builder, limits = {} }: AppDraft,
+  { builder, limits = {}, source }: AppDraft,
 ): { path: string; message: string } | undefined {
-  const produces = builder?.kind && providers.find(Builder, builder.kind)?.produces
+  const implied = providers.find(Source, source.kind)?.builder
+  const kind = builder?.kind ?? implied
+  const produces = kind && providers.find(Builder, kind)?.produces
   if (produces && !accepts.includes(produces))
-    return { path: 'builder.kind', message: `cannot run what the builder ${builder.kind} makes` }
+    return kind === implied
+      ? { path: 'source.kind', message: `cannot run what comes of the source ${source.kind}` }
+      : { path: 'builder.kind', message: `cannot run what the builder ${kind} makes` }
   return Object.keys(limits).length > 0 && !capabilities.includes('limits')
     ? { path: 'limits', message: 'cannot limit memory, cpus or pids' }
     : undefined

@@ -56,9 +56,13 @@ export async function readBuild(
 }
 
 /** Reads the answer of a pull or load. Progress bars are left out. */
-export async function readTransfer(body: AsyncIterable<Uint8Array>, onLine: LineSink): Promise<void> {
+export async function readTransfer(
+  body: AsyncIterable<Uint8Array>,
+  what: string,
+  onLine: LineSink,
+): Promise<void> {
   for await (const { stream, status, id, progress, error } of jsonLines<Message>(body)) {
-    if (error !== undefined) throw new RivetrError('source_failed', `cannot get the image: ${error.trim()}`)
+    if (error !== undefined) throw new RivetrError('source_failed', `cannot get ${what}: ${error.trim()}`)
     if (stream !== undefined) onLine(stream.replace(/\n$/, ''))
     else if (status !== undefined && progress === undefined)
       onLine(id === undefined ? status : `${id}: ${status}`)

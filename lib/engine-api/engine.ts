@@ -15,6 +15,8 @@ export interface EngineRequest {
   readonly json?: object
   /** A tar archive to send. */
   readonly archive?: Readable
+  /** For the registry that the engine goes to. */
+  readonly credentials?: { readonly username: string; readonly password: string } | undefined
   readonly signal?: AbortSignal
   /** How long the engine may take until it answers (for a stream: until its first byte). */
   readonly limitMs?: number
@@ -125,7 +127,7 @@ export class Engine {
     request: EngineRequest,
     wanted: 'json' | 'stream' | 'connection',
   ): Promise<unknown> {
-    const { method, path, query = {}, json, archive, signal, limitMs = defaultLimitMs } = request
+    const { method, path, query = {}, json, archive, credentials, signal, limitMs = defaultLimitMs } = request
     const name = `${method} ${path}`
     const abort = new AbortController()
     const follow = () => abort.abort(signal?.reason)
@@ -144,6 +146,7 @@ export class Engine {
             method,
             options: { _query: query, _body: json ?? {} },
             file: archive,
+            authconfig: credentials,
             abortSignal: abort.signal,
             isStream: wanted === 'stream',
             hijack: wanted === 'connection',

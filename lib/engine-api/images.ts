@@ -3,11 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type ImageBuild,
   type ImageInfo,
+  type ImagePull,
   type Images,
-  type LineSink,
   messageOf,
   RivetrError,
 } from '@rivetr/sdk'
+import { mask } from '@rivetr/sdk/kit'
 import { BuildGroup } from './build-group.ts'
 import { type BuildTrace, buildFailed, readBuild, readTransfer } from './build-output.ts'
 import type { Dialect } from './dialect.ts'
@@ -80,30 +81,40 @@ export class EngineImages implements Images {
     }
   }
 
-  async pull(
-    reference: string,
-    options: { readonly onLine: LineSink; readonly signal: AbortSignal },
-  ): Promise<ImageInfo> {
+  async pull(reference: string, options: ImagePull): Promise<ImageInfo> {
     // Without a tag the engine would fetch every tag there is.
     const named = /@sha256:|:[^/]+$/.test(reference) ? reference : `${reference}:latest`
+    const { credentials, onLine, signal } = options
+    const what = `the image ${named}`
+    const masked = mask(credentials === undefined ? [] : [credentials.password])
     try {
       const query = { fromImage: named }
       const body = await this.engine.stream({
         method: 'POST',
         path: '/images/create',
         query,
-        signal: options.signal,
+        credentials,
+        signal,
         limitMs: transferLimitMs,
       })
-      await readTransfer(body, options.onLine)
+      await readTransfer(body, what, (line) => onLine(masked(line)))
       return await this.get(named)
     } catch (error) {
-      if (options.signal.aborted) throw options.signal.reason
+      if (signal.aborted) throw signal.reason
       const said = engineMessage(error)
-      throw said === undefined
-        ? error
-        : new RivetrError('source_failed', `cannot get the image ${named}: ${said}`, { cause: error })
+      if (said === undefined && !RivetrError.is(error, 'source_failed')) throw error
+      // Without a cause: it repeats what was said, unmasked.
+      throw new RivetrError(
+        'source_failed',
+        masked(said === undefined ? messageOf(error) : `cannot get ${what}: ${said}`),
+      )
     }
+  }
+
+  async forget(reference: string): Promise<void> {
+    const path = `/images/${encodeURIComponent(reference)}`
+    // 409: something is made of it, or runs it.
+    await unless([404, 409], this.engine.call({ method: 'DELETE', path }))
   }
 
   async find(id: string): Promise<ImageInfo | undefined> {
@@ -147,7 +158,7 @@ export class EngineImages implements Images {
       limitMs: transferLimitMs,
     })
     let loaded: string | undefined
-    await readTransfer(body, (line) => {
+    await readTransfer(body, 'the image of the stream', (line) => {
       loaded = /^Loaded image(?: ID)?: (.+)$/.exec(line)?.[1] ?? loaded
     })
     if (loaded === undefined)

@@ -163,6 +163,15 @@ export interface ScriptDryRun {
   taps: number
 }
 
+/** Credentials for a registry of images, without the password. */
+export interface RegistryLogin {
+  /** `ghcr.io`, `registry.example.com:5000`. */
+  registry: string
+  username: string
+  /** ISO 8601. */
+  createdAt: string
+}
+
 /** A key that reads private repositories over ssh; its private half never comes back. */
 export interface DeployKey {
   name: string

@@ -23,6 +23,7 @@ import type {
   Items,
   KnownHost,
   PluginInfo,
+  RegistryLogin,
   ReleaseView,
   ScriptDryRun,
   ScriptSummary,
@@ -187,6 +188,13 @@ export function createClient(options: ClientOptions) {
       remove: (host: string) => remove(ofCertificate(host)),
       /** Asks the CA for a new one now. */
       renew: (host: string) => post<CertificateStatus>(ofCertificate(host, 'renew')),
+    },
+    registries: {
+      list: () => get<Items<RegistryLogin>>('/api/registries'),
+      /** In place of what was kept for this registry; the password never comes back. */
+      login: (login: { registry: string; username: string; password: string }) =>
+        put<RegistryLogin>('/api/registries', login),
+      remove: (registry: string) => remove(`/api/registries/${encodeURIComponent(registry)}`),
     },
     deployKeys: {
       list: () => get<Items<DeployKey>>('/api/deploy-keys'),

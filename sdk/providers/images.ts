@@ -29,17 +29,28 @@ export interface ImageInfo {
   readonly sizeBytes: number
 }
 
+/** How an image is fetched. */
+export interface ImagePull {
+  /** For the registry that the reference names; absent: it is asked as anybody. Never on a line. */
+  readonly credentials?: { readonly username: string; readonly password: string } | undefined
+  readonly onLine: LineSink
+  readonly signal: AbortSignal
+}
+
 /**
  * The images of one engine; its name is the runtime's. Errors: `build_failed` with the builder's own last line,
  * `unavailable` when the engine does not answer.
  */
 export interface Images {
   build(build: ImageBuild): Promise<ImageInfo>
-  pull(
-    reference: string,
-    options: { readonly onLine: LineSink; readonly signal: AbortSignal },
-  ): Promise<ImageInfo>
-  /** By id. Undefined when it is not there. */
+  /** `source_failed` with the words of the registry or the engine, the password blotted out. */
+  pull(reference: string, options: ImagePull): Promise<ImageInfo>
+  /**
+   * Takes a name back that a pull gave. The image stays as long as another name, an image made of it or a replica needs it; an
+   * unknown name is fine.
+   */
+  forget(reference: string): Promise<void>
+  /** By id or name. Undefined when it is not there. */
   find(id: string): Promise<ImageInfo | undefined>
   /** Images that carry this instance's labels. */
   list(): Promise<(ImageInfo & { readonly appId: string })[]>

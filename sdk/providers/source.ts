@@ -22,6 +22,8 @@ export type Branch = z.output<typeof branchSchema>
 
 /** Where an app's files come from. Errors: `source_failed`, saying whether the address, the access or the commit is wrong. */
 export interface Source {
+  /** The one builder that understands what it fetches; absent: the app or the files say which. */
+  readonly builder?: string
   /** The commit at the head of a branch, or the commit of a tag. */
   resolve(source: SourceSettings, ref: string, signal: AbortSignal): Promise<Commit>
   /** The branches, without fetching anything. */

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, mkdtempDisposable, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Dialect, type Engine, EngineImages, unless } from '@rivetr/engine-api'
 import type { ImageInfo } from '@rivetr/sdk'
 import type { ImagesSubject } from '@rivetr/testing/suites/images'
 import { type BaseImage, ensureBaseImage } from './base-image.ts'
+import { RegistryServer, testLogin, testRegistry } from './registry-server.ts'
 
 const busybox: BaseImage = 'rivetr-test/busybox'
 
@@ -45,6 +46,11 @@ export class EngineByHand {
 
   async imagesSubject(): Promise<ImagesSubject> {
     await ensureBaseImage(this.socketPath, busybox)
+    const folder = await mkdtemp(join(tmpdir(), 'rivetr-registry-'))
+    const registry = new RegistryServer(join(folder, 'registry'))
+    await registry.start()
+    const reference = `${testRegistry}/suite/private:v1`
+    await this.publish(reference, { Dockerfile: `FROM ${busybox}\nRUN echo ${randomUUID()} > /layer\n` })
     return {
       images: new EngineImages(this.engine, 'suite', this.dialect),
       other: new EngineImages(this.engine, 'somebody-else', this.dialect),
@@ -65,8 +71,36 @@ export class EngineByHand {
         return () => this.removeContainer(Id)
       },
       holdings: () => this.holdings(),
-      close: async () => {},
+      privateImage: { reference, credentials: testLogin },
+      close: async () => {
+        await registry[Symbol.asyncDispose]()
+        await rm(folder, { recursive: true })
+      },
     }
+  }
+
+  /** Builds an image for the registry of tests, brings it there and takes it off the engine. */
+  async publish(reference: string, files: Readonly<Record<string, string>>): Promise<void> {
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-publish-'))
+    for (const [name, text] of Object.entries(files)) await writeFile(join(folder.path, name), text)
+    const images = new EngineImages(this.engine, 'publisher', this.dialect)
+    const signal = AbortSignal.timeout(60_000)
+    const { id } = await images.build({
+      folder: folder.path,
+      dockerfile: 'Dockerfile',
+      tag: reference,
+      labels: {},
+      args: {},
+      onLine: () => {},
+      signal,
+    })
+    const [, name = '', tag = ''] = /^(.*):([^:]+)$/.exec(reference) ?? []
+    const path = `/images/${name}/push`
+    let said = ''
+    const pushing = { method: 'POST', path, query: { tag }, credentials: testLogin, signal } as const
+    for await (const chunk of await this.engine.stream(pushing)) said += chunk
+    if (said.includes('"error"')) throw new Error(`cannot push ${reference}: ${said}`)
+    await images.remove(id)
   }
 
   create(json: object, name?: string): Promise<{ Id: string }> {

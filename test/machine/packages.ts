@@ -12,6 +12,7 @@ const packageFiles: Readonly<Record<string, readonly string[]>> = {
   'busybox-static': ['/usr/share/doc/busybox-static'],
   pebble: ['/usr/bin/pebble'],
   bind9: ['/usr/sbin/named'],
+  'docker-registry': ['/usr/bin/docker-registry'],
   'openssh-server': ['/usr/sbin/sshd'],
   'util-linux': ['/usr/bin/nsenter'],
   podman: ['/usr/bin/podman'],

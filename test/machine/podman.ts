@@ -7,6 +7,7 @@ import { command, commandEnv } from './command.ts'
 import { endAll, processesOf, removeIdleCgroups, unmountBelow } from './engine-remains.ts'
 import { callEngine } from './engine-socket.ts'
 import { requireRoot } from './missing-part.ts'
+import { testRegistry } from './registry-server.ts'
 
 /** Podman makes it for all containers of the machine, and leaves it. */
 const parentCgroup = 'libpod_parent'
@@ -25,6 +26,7 @@ export class Podman implements AsyncDisposable {
     this.env = {
       CONTAINERS_CONF: join(folder, 'containers.conf'),
       CONTAINERS_STORAGE_CONF: join(folder, 'storage.conf'),
+      CONTAINERS_REGISTRIES_CONF: join(folder, 'registries.conf'),
       HOME: folder,
     }
   }
@@ -123,5 +125,8 @@ export class Podman implements AsyncDisposable {
     ]
     await writeFile(join(this.folder, 'containers.conf'), `${settings.join('\n')}\n`)
     await writeFile(join(this.folder, 'storage.conf'), `${storage.join('\n')}\n`)
+    // Docker asks every registry of the loopback over http, too.
+    const registry = ['[[registry]]', `location = "${testRegistry}"`, 'insecure = true']
+    await writeFile(join(this.folder, 'registries.conf'), `${registry.join('\n')}\n`)
   }
 }

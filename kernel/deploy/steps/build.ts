@@ -1,5 +1,13 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { Builder, type BuildResult, type Env, RivetrError, type RunSpec, type Runtime } from '@rivetr/sdk'
+import {
+  Builder,
+  type BuildResult,
+  type Env,
+  RivetrError,
+  type RunSpec,
+  type Runtime,
+  Source,
+} from '@rivetr/sdk'
 import { DeploymentRow, ReleaseRow } from '../../data/entities/index.ts'
 import { currentEnv, snapshotEnv } from '../../data/env.ts'
 import type { Run } from '../run.ts'
@@ -43,7 +51,7 @@ export async function build(run: Run): Promise<void> {
 
 async function chooseBuilder(run: Run, runtime: Runtime): Promise<{ name: string; builder: Builder }> {
   const { providers } = run.parts
-  const wanted = run.app.builder?.kind
+  const wanted = run.app.builder?.kind ?? providers.get(Source, run.app.source.kind).builder
   if (wanted !== undefined) {
     const builder = providers.get(Builder, wanted)
     if (runtime.accepts.includes(builder.produces)) return { name: wanted, builder }

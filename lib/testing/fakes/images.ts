@@ -22,6 +22,8 @@ export class FakeImages implements Images {
     return this.add('', reference)
   }
 
+  async forget(): Promise<void> {}
+
   async find(id: string): Promise<ImageInfo | undefined> {
     return this.#images.get(id)
   }

@@ -4,6 +4,7 @@ import { chmod, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
+import { inspect } from 'node:util'
 import { type ImageBuild, type ImageInfo, type Images, RivetrError } from '@rivetr/sdk'
 import { writeTree } from './tree.ts'
 
@@ -21,6 +22,11 @@ export interface ImagesSubject {
   name(image: string, name: string): Promise<void>
   /** Makes a container of an image that does not run; the returned function removes it. */
   use(image: string): Promise<() => Promise<void>>
+  /** An image in a registry that shows it to nobody without these; it is not on the engine. */
+  readonly privateImage: {
+    readonly reference: string
+    readonly credentials: { readonly username: string; readonly password: string }
+  }
   /** Names of everything that the engine holds: containers, and images with their layers. */
   holdings(): Promise<string[]>
   close(): Promise<void>
@@ -237,6 +243,49 @@ export function imagesSuite(name: string, options: { open(): Promise<ImagesSubje
         images.pull('127.0.0.1:9/no/such', { onLine: () => {}, signal: limit() }),
         RivetrError,
       )
+    })
+
+    it('pulls a private image with its credentials only, and says them nowhere', async () => {
+      const { reference, credentials } = subject.privateImage
+      const wrong = { ...credentials, password: `not-${randomUUID()}` }
+      const lines: string[] = []
+      const pull = (as: typeof credentials | undefined) =>
+        images.pull(reference, { credentials: as, onLine: (line) => lines.push(line), signal: limit() })
+      for (const as of [undefined, wrong])
+        await assert.rejects(pull(as), (error) => {
+          assert.ok(RivetrError.is(error, 'source_failed'), String(error))
+          assert.ok(!inspect(error, { depth: 9 }).includes(wrong.password), 'the error names the password')
+          return true
+        })
+      assert.equal(await images.find(reference), undefined)
+      const image = await pull(credentials)
+      assert.deepEqual(await images.find(reference), image)
+      assert.deepEqual(await images.find(image.id), image)
+      assert.ok(lines.length > 0 && !lines.join('\n').includes(credentials.password))
+      await images.forget(reference)
+      assert.equal(await images.find(image.id), undefined)
+    })
+
+    it('forgets a name, and keeps the image while something else needs it', async () => {
+      const image = await build({ Dockerfile: `RUN echo ${randomUUID()} > /layer\n` })
+      const name = `rivetr-suite-other:${randomUUID()}`
+      await subject.name(image.id, name)
+      await images.forget(name)
+      assert.equal(await images.find(name), undefined)
+      assert.notEqual(await images.find(image.id), undefined)
+      await images.forget(name)
+
+      const { reference, credentials } = subject.privateImage
+      const pulled = await images.pull(reference, { credentials, onLine: () => {}, signal: limit() })
+      const context = await mkdtemp(join(folder, 'context-'))
+      await writeTree(context, { Dockerfile: `FROM ${pulled.id}\n` })
+      const child = await buildFolder(context)
+      const giveUp = await subject.use(child.id)
+      await images.forget(reference)
+      assert.notEqual(await images.find(child.id), undefined)
+      await giveUp()
+      await images.remove(child.id)
+      assert.equal(await images.find(pulled.id), undefined)
     })
 
     it('finds and removes nothing where there is none', async () => {
