@@ -43,3 +43,25 @@ test('lua put keeps a script under the name of its file, and lua run shows what 
   assert.deepEqual([bad.exitCode, /--payload .*gate\.lua: /.test(bad.stderr)], [2, true])
   assert.equal((await rivetr(api, 'lua', 'put', 'shop', '/nowhere.lua')).exitCode, 2)
 })
+
+test('lua repository says whether scripts of the repository run, and which', async () => {
+  let view: object = { allowed: false, folder: '.rivetr/hooks', items: [] }
+  const sent: unknown[] = []
+  const api = await serve({
+    'GET /api/apps/shop/repository-scripts': () => ({ body: view }),
+    'PUT /api/apps/shop/repository-scripts': (body) => {
+      sent.push(body)
+      return { body: { ...view, ...(body as object) } }
+    },
+  })
+  const ask = async (...options: string[]) => rivetr(api, 'lua', 'repository', 'shop', ...options)
+  assert.equal((await ask()).stdout, 'scripts of .rivetr/hooks do not run; --allow lets them\n')
+  assert.equal((await ask('--allow')).stdout, 'the next deployment reads the scripts of .rivetr/hooks\n')
+  view = { ...view, allowed: true, commit: 'a'.repeat(40) }
+  assert.equal((await ask()).stdout, 'aaaaaaaaaaaa is live, and brings no scripts\n')
+  view = { ...view, items: [{ name: '.rivetr/hooks/a.lua', bytes: 1, hooks: ['preDeploy'] }] }
+  assert.match((await ask()).stdout, /^\.rivetr\/hooks\/a\.lua +preDeploy$/m)
+  assert.match((await ask('--refuse')).stdout, /do not run/)
+  assert.equal((await ask('--allow', '--refuse')).exitCode, 2)
+  assert.deepEqual(sent, [{ allowed: true }, { allowed: false }])
+})

@@ -35,6 +35,27 @@ export async function deleteScript({ client, output }: Session, app: string, nam
   output.result({ deleted: name }, `deleted ${name} of ${app}`)
 }
 
+export async function repositoryScripts(
+  { client, output }: Session,
+  app: string,
+  { allow = false, refuse = false }: { allow?: boolean; refuse?: boolean },
+): Promise<void> {
+  if (allow && refuse) throw new UsageError('--allow and --refuse exclude each other')
+  const view =
+    allow || refuse
+      ? await client.scripts.allowRepository(app, allow)
+      : await client.scripts.ofRepository(app)
+  const { allowed, folder, commit, items } = view
+  if (!allowed) return output.result(view, `scripts of ${folder} do not run; --allow lets them`)
+  if (commit === undefined) return output.result(view, `the next deployment reads the scripts of ${folder}`)
+  const rows = items.map(({ name, hooks }) => [name, hooks.join(' ')])
+  const has = `${commit.slice(0, 12)} is live`
+  output.result(
+    view,
+    rows.length === 0 ? `${has}, and brings no scripts` : `${has}\n${table(['SCRIPT', 'HOOKS'], rows)}`,
+  )
+}
+
 export async function checkScript(
   { client, output }: Session,
   file: string,

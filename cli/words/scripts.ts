@@ -4,7 +4,9 @@ import { examples } from './argument.ts'
 
 export function addScripts(rivetr: Command, asking: Asking): void {
   const module = () => import('../commands/scripts.ts')
-  const lua = rivetr.command('lua').description('hooks in Lua: list, show, put, delete, check, run, secret')
+  const lua = rivetr
+    .command('lua')
+    .description('hooks in Lua: list, show, put, delete, repository, check, run, secret')
   lua
     .command('list [app]')
     .description("the scripts of an app; without one, the files of the machine's owner")
@@ -23,6 +25,13 @@ export function addScripts(rivetr: Command, asking: Asking): void {
     .command('delete <app> <script>')
     .description('remove a script of an app, and what it kept')
     .action(asking(async () => (await module()).deleteScript))
+  lua
+    .command('repository <app>')
+    .description('whether scripts of .rivetr/hooks in the repository run, and which do')
+    .option('--allow', 'from the next deployment on; whoever can push then has a say in deployments')
+    .option('--refuse', 'none of them runs any more')
+    .addHelpText('after', () => examples(['rivetr lua repository shop --allow']))
+    .action(asking(async () => (await module()).repositoryScripts))
   lua
     .command('check <file>')
     .description('whether a script loads, and which hooks it taps')

@@ -73,6 +73,7 @@ export function releaseView(row: ReleaseRecord): Release {
     artefact: row.artefact,
     processes: row.processes,
     ...present('commit', row.commit),
+    ...present('prunedAt', row.prunedAt),
     createdAt: row.createdAt,
   }
 }

@@ -23,6 +23,8 @@ const release = z.object({
     z.object({ kind: z.literal('folder'), hash: z.string() }),
   ]),
   commit: commitSchema.optional(),
+  /** Its image or folder is gone since then: nothing rolls back to it. */
+  prunedAt: z.iso.datetime().optional(),
   createdAt: z.iso.datetime(),
 })
 

@@ -20,6 +20,35 @@ export const ScriptRow = defineEntity({
   },
 })
 
+/** An app whose owner allows its repository to bring scripts. */
+export const RepositoryRow = defineEntity({
+  name: 'LuaRepository',
+  tableName: 'lua__repositories',
+  properties: {
+    app: p.string().primary(),
+    /** ISO 8601 in UTC. */
+    allowedAt: p.string(),
+    allowedBy: p.string(),
+    /** The commit that is live; null: none since it was allowed. */
+    liveCommit: p.string().nullable(),
+  },
+})
+
+/** The scripts that a commit of an app brought. */
+export const CommitScriptsRow = defineEntity({
+  name: 'LuaCommitScripts',
+  tableName: 'lua__commit_scripts',
+  uniques: [{ properties: ['app', 'commit'] }],
+  properties: {
+    /** UUID v7. */
+    id: p.string().primary(),
+    app: p.string(),
+    commit: p.string(),
+    /** `{ name, text, registrations }[]` as JSON. */
+    scripts: p.text(),
+  },
+})
+
 /** What a script keeps (`rivetr.kv`). */
 export const ValueRow = defineEntity({
   name: 'LuaValue',

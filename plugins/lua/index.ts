@@ -1,7 +1,7 @@
 import { join } from 'node:path'
-import { Apps, Clock, Config, Database, definePlugin, Secrets, z } from '@rivetr/sdk'
+import { Apps, Clock, Config, Database, definePlugin, Releases, Secrets, z } from '@rivetr/sdk'
 import { Outgoing } from '@rivetr/sdk/kit'
-import { ScriptRow, ValueRow } from './entities.ts'
+import { CommitScriptsRow, RepositoryRow, ScriptRow, ValueRow } from './entities.ts'
 import { migrations } from './migrations.ts'
 
 /** How often it is looked whether files of scripts have changed. */
@@ -35,16 +35,18 @@ export default definePlugin({
     httpCalls: z.int().min(0).default(20).describe('How many HTTP requests a run may make'),
     threads: z.int().min(1).max(16).default(2).describe('How many scripts run at once'),
   }),
-  entities: [ScriptRow, ValueRow],
+  entities: [ScriptRow, ValueRow, RepositoryRow, CommitScriptsRow],
   migrations,
   async setup(ctx) {
-    const [{ KeyValues }, { luaRoutes }, { Runner }, { ScriptBook }, { Taps }] = await Promise.all([
-      import('./key-values.ts'),
-      import('./routes.ts'),
-      import('./runner.ts'),
-      import('./script-book.ts'),
-      import('./taps.ts'),
-    ])
+    const [{ KeyValues }, { RepositoryScripts }, { luaRoutes }, { Runner }, { ScriptBook }, { Taps }] =
+      await Promise.all([
+        import('./key-values.ts'),
+        import('./repository-scripts.ts'),
+        import('./routes.ts'),
+        import('./runner.ts'),
+        import('./script-book.ts'),
+        import('./taps.ts'),
+      ])
     const { log, signal } = ctx
     const { heapMib, httpCalls, ...limits } = ctx.config
     const apps = ctx.get(Apps)
@@ -56,24 +58,33 @@ export default definePlugin({
     const values = new KeyValues(database)
     const folder = join(ctx.dataDir, 'scripts')
     const book = new ScriptBook({ database, clock, runner, folder, signal })
+    const repository = new RepositoryScripts({ database, clock, releases: ctx.get(Releases), book })
     const outgoing = { app: new Outgoing(ctx.get(Config).outgoingAllow), machine: new Outgoing(everywhere) }
     const host = { apps, clock, secrets, values, outgoing, httpCalls }
-    const taps = new Taps({ tap: ctx.tap.bind(ctx), runner, host, log, signal, book })
+    const taps = new Taps({ tap: ctx.tap.bind(ctx), runner, host, log, signal, book, repository })
     const look = async () => {
       if (!(await book.readFiles())) return
       for (const { name, fault } of book.listFiles())
         if (fault !== undefined) log.error('a script does not run', { script: name, fault })
       taps.update()
     }
-    await book.load()
+    await Promise.all([book.load(), repository.load()])
     await look()
     taps.update()
     ctx.every(lookMs, look)
     ctx.tap('appDeleted', async ({ app }) => {
-      await Promise.all([book.forget(app.id), values.forget(app.id)])
+      await Promise.all([book.forget(app.id), values.forget(app.id), repository.refuse(app.id)])
       return undefined
     })
-    for (const route of luaRoutes({ apps, book, runner, secrets, values, changed: () => taps.update() }))
+    for (const route of luaRoutes({
+      apps,
+      book,
+      repository,
+      runner,
+      secrets,
+      values,
+      changed: () => taps.update(),
+    }))
       ctx.route(route)
   },
 })

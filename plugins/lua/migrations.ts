@@ -17,4 +17,17 @@ export const migrations: readonly Migration[] = [
       'alter table "lua__values" add constraint "lua__values_owner_script_key_unique" unique ("owner", "script", "key")',
     ],
   },
+  {
+    name: '0002-scripts-of-repositories',
+    sqlite: [
+      'create table `lua__repositories` (`app` text not null primary key, `allowed_at` text not null, `allowed_by` text not null, `live_commit` text null)',
+      'create table `lua__commit_scripts` (`id` text not null primary key, `app` text not null, `commit` text not null, `scripts` text not null)',
+      'create unique index `lua__commit_scripts_app_commit_unique` on `lua__commit_scripts` (`app`, `commit`)',
+    ],
+    postgresql: [
+      'create table "lua__repositories" ("app" text collate "C" not null, "allowed_at" text collate "C" not null, "allowed_by" text collate "C" not null, "live_commit" text collate "C" null, primary key ("app"))',
+      'create table "lua__commit_scripts" ("id" text collate "C" not null, "app" text collate "C" not null, "commit" text collate "C" not null, "scripts" text collate "C" not null, primary key ("id"))',
+      'alter table "lua__commit_scripts" add constraint "lua__commit_scripts_app_commit_unique" unique ("app", "commit")',
+    ],
+  },
 ]

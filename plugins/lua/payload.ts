@@ -29,10 +29,13 @@ interface DeployLike {
   readonly log?: unknown
   readonly signal?: unknown
   readonly source?: { readonly folder?: string }
+  readonly commit?: { readonly id?: string }
+  readonly release?: { readonly commit?: { readonly id?: string } }
   readonly deploy?: DeployLike
   readonly deployment?: {
     readonly app: { readonly id: string; readonly name: string }
     readonly trigger: { kind: string }
+    readonly commit?: { readonly id?: string }
   }
   readonly event?: { readonly branch?: string }
 }
@@ -44,6 +47,8 @@ export interface Event extends Subject {
   /** Where what a script prints goes; absent: Rivetr's own log. Nobody waits for a notice, so the log of its deployment may be closed. */
   readonly log?: ((text: string) => void) | undefined
   readonly signal?: AbortSignal | undefined
+  /** Of the deployment that this is about. */
+  readonly commit?: string | undefined
   /** The fetched files, while they may be changed. */
   readonly folder?: string | undefined
 }
@@ -64,6 +69,7 @@ export function eventOf(hook: HookName, args: readonly unknown[]): Event {
         ? (text) => log(text, 'rivetr')
         : undefined,
     signal: signal instanceof AbortSignal ? signal : undefined,
+    commit: (payload.commit ?? payload.release?.commit ?? payload.deployment?.commit)?.id,
     folder: hook === 'preBuild' ? payload.source?.folder : undefined,
   }
 }

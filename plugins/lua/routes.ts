@@ -2,6 +2,12 @@ import { type AnyRoute, type Apps, defineRoute, RivetrError, type Secrets, z } f
 import { dryRun } from './dry-run.ts'
 import { secretPlace } from './host-calls.ts'
 import type { KeyValues } from './key-values.ts'
+import {
+  type RepositoryScripts,
+  type RepositoryView,
+  repositoryFolder,
+  repositoryScript,
+} from './repository-scripts.ts'
 import type { Runner } from './runner.ts'
 import { machine, type Owner, scriptName } from './script.ts'
 import type { ScriptBook } from './script-book.ts'
@@ -9,6 +15,7 @@ import type { ScriptBook } from './script-book.ts'
 export interface RouteParts {
   readonly apps: Apps
   readonly book: ScriptBook
+  readonly repository: RepositoryScripts
   readonly runner: Runner
   readonly secrets: Secrets
   readonly values: KeyValues
@@ -18,6 +25,11 @@ export interface RouteParts {
 
 const appParams = z.object({ id: z.string().max(100) })
 const scriptParams = appParams.extend({ name: scriptName })
+/** Of a script that is kept, or of one that the repository brings. */
+const grantedName = z.union([
+  scriptName,
+  z.string().regex(repositoryScript, `or ${repositoryFolder}/notify.lua`),
+])
 const secretName = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/, 'a name such as CHAT_URL')
 const secretBody = z.strictObject({ value: z.string().min(1).max(8_192) })
 const summary = z.object({
@@ -32,7 +44,7 @@ const text = z.string().max(1024 * 1024)
 
 /** Scripts of apps, and those of the machine's owner, which are files. */
 export function luaRoutes(parts: RouteParts): AnyRoute[] {
-  return [...appRoutes(parts), ...secretRoutes(parts), ...machineRoutes(parts)]
+  return [...appRoutes(parts), ...repositoryRoutes(parts), ...secretRoutes(parts), ...machineRoutes(parts)]
 }
 
 function appRoutes({ apps, book, values, changed }: RouteParts): AnyRoute[] {
@@ -94,6 +106,59 @@ function appRoutes({ apps, book, values, changed }: RouteParts): AnyRoute[] {
   ]
 }
 
+/** Whether the repository of an app brings scripts. */
+function repositoryRoutes({ apps, repository, changed }: RouteParts): AnyRoute[] {
+  const path = '/api/apps/:id/repository-scripts'
+  const returns = z.object({
+    allowed: z.boolean(),
+    folder: z.string(),
+    /** The commit whose scripts are in force. */
+    commit: z.string().optional(),
+    items: z.array(z.object({ name: z.string(), bytes: z.int(), hooks: z.array(z.string()) })),
+  })
+  return [
+    defineRoute({
+      method: 'GET',
+      path,
+      summary: 'Whether the repository of an app brings Lua scripts, and those that are in force',
+      access: 'apps:read',
+      params: appParams,
+      returns,
+      async handler({ principal, params }) {
+        const { id } = await apps.get(principal, params.id)
+        return viewed(repository.view(id))
+      },
+    }),
+    defineRoute({
+      method: 'PUT',
+      path,
+      summary: `Allow or refuse Lua scripts of ${repositoryFolder} in the repository: whoever can push then has a say in deployments`,
+      access: 'apps:write',
+      params: appParams,
+      body: z.strictObject({ allowed: z.boolean() }),
+      returns,
+      async handler({ principal, params, body: { allowed } }) {
+        const { id } = await apps.get(principal, params.id)
+        await (allowed ? repository.allow(id, principal) : repository.refuse(id))
+        changed()
+        return viewed(repository.view(id))
+      },
+    }),
+  ]
+}
+
+function viewed({ scripts, ...view }: RepositoryView) {
+  return {
+    ...view,
+    folder: repositoryFolder,
+    items: scripts.map(({ name, text, taps }) => ({
+      name,
+      bytes: Buffer.byteLength(text),
+      hooks: [...new Set(taps.map(({ hook }) => hook))],
+    })),
+  }
+}
+
 /** What a script may read by `rivetr.secret`: only what it was given here. */
 function secretRoutes({ apps, secrets }: RouteParts): AnyRoute[] {
   const routesOf = (
@@ -101,7 +166,7 @@ function secretRoutes({ apps, secrets }: RouteParts): AnyRoute[] {
     access: 'apps:write' | 'system:write',
     ownerOf: (principal: Parameters<Apps['get']>[0], id: string | undefined) => Promise<Owner>,
   ) => {
-    const params = z.object({ id: z.string().max(100).optional(), name: scriptName, secret: secretName })
+    const params = z.object({ id: z.string().max(100).optional(), name: grantedName, secret: secretName })
     return [
       defineRoute({
         method: 'PUT',

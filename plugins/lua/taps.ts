@@ -1,6 +1,7 @@
 import { type HookName, hooks, type Logger, type PluginContext, RivetrError, type Tap } from '@rivetr/sdk'
 import { type HostParts, hostCalls } from './host-calls.ts'
 import { type Event, eventOf, resultOf } from './payload.ts'
+import type { RepositoryScripts } from './repository-scripts.ts'
 import type { Runner } from './runner.ts'
 import { isFor, type Script, type ScriptTap } from './script.ts'
 import type { ScriptBook } from './script-book.ts'
@@ -12,6 +13,7 @@ export interface TapParts {
   readonly log: Logger
   readonly signal: AbortSignal
   readonly book: ScriptBook
+  readonly repository: RepositoryScripts
 }
 
 /** Where scripts stand among the taps of hooks. A hook is tapped once a script taps it, so that no other waits for scripts. */
@@ -25,7 +27,7 @@ export class Taps {
 
   /** To be called whenever the scripts have changed. */
   update(): void {
-    for (const hook of this.#parts.book.hooks()) {
+    for (const hook of [...this.#parts.book.hooks(), ...this.#parts.repository.hooks()]) {
       if (this.#tapped.has(hook)) continue
       this.#tapped.add(hook)
       this.#parts.tap(hook, ((...args: unknown[]) => this.#fire(hook, args)) as Tap<typeof hook>)
@@ -39,10 +41,11 @@ export class Taps {
   async #fire(hook: HookName, args: unknown[]): Promise<unknown> {
     const { shape, policy } = hooks[hook]
     const event = eventOf(hook, args)
+    await this.#heed(event)
     const errors: unknown[] = []
     let current = args
     let result: unknown
-    for (const { script, tap } of this.#for(event)) {
+    for (const { script, tap } of await this.#for(event)) {
       try {
         const returned = await this.run(
           script,
@@ -83,9 +86,25 @@ export class Taps {
     }
   }
 
-  *#for(event: Event): Generator<{ script: Script; tap: ScriptTap }> {
-    for (const script of this.#parts.book.scriptsOf(event.app?.id))
-      for (const tap of script.taps)
-        if (tap.hook === event.hook && isFor(tap, script.owner, event)) yield { script, tap }
+  /** What a repository says of itself: it is read when it is there, and speaks for its app once it is live. */
+  async #heed({ hook, app, commit, folder }: Event): Promise<void> {
+    const { repository } = this.#parts
+    if (app === undefined) return
+    if (hook === 'preBuild' && commit !== undefined && folder !== undefined) {
+      await repository.read(app.id, commit, folder)
+      this.update()
+    }
+    if (hook === 'postDeploy') await repository.goLive(app.id, commit)
+  }
+
+  async #for(event: Event): Promise<{ script: Script; tap: ScriptTap }[]> {
+    const { app, commit } = event
+    const { book, repository } = this.#parts
+    const brought = app === undefined ? [] : await repository.scriptsOf(app.id, commit)
+    return [...book.scriptsOf(app?.id), ...brought].flatMap((script) =>
+      script.taps
+        .filter((tap) => tap.hook === event.hook && isFor(tap, script.owner, event))
+        .map((tap) => ({ script, tap })),
+    )
   }
 }

@@ -16,18 +16,22 @@ export interface LuaStage extends AsyncDisposable {
   printed(): string[]
 }
 
-export interface LuaStageOptions extends Pick<DeployStageOptions, 'dataDir' | 'plugins'> {
+export interface LuaStageOptions extends Pick<DeployStageOptions, 'dataDir' | 'plugins' | 'config'> {
   readonly lua?: Readonly<Record<string, unknown>>
 }
 
 /** Time enough for a machine that does much else besides. */
 const patient = { computeMs: 60_000, totalMs: 100_000 }
 
-export async function openLua({ lua = {}, ...options }: LuaStageOptions = {}): Promise<LuaStage> {
+export async function openLua({
+  lua = {},
+  config = {},
+  ...options
+}: LuaStageOptions = {}): Promise<LuaStage> {
   const stage = await createDeployStage({
     ...options,
     builtIns: ['http', 'auth', 'lua'],
-    config: { http: { port: 0 }, lua: { ...patient, ...lua } },
+    config: { ...config, http: { port: 0 }, lua: { ...patient, ...lua } },
   })
   const known = (await stage.apps.list({ kind: 'system', id: 't', name: 't', scopes: ['*'] })).items
   const app = known.find(({ name }) => name === 'shop') ?? (await stage.createApp())

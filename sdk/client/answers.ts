@@ -34,6 +34,8 @@ export interface ReleaseView {
   number: number
   artefact: { kind: 'oci'; image: string } | { kind: 'folder'; hash: string }
   commit?: Commit | undefined
+  /** Its image or folder is gone since then: nothing rolls back to it. */
+  prunedAt?: string
   createdAt: string
 }
 
@@ -149,6 +151,16 @@ export interface ScriptSummary {
   enabled: boolean
   /** Why it does not run. */
   fault?: string
+}
+
+/** Whether the repository of an app brings scripts, and those in force. */
+export interface RepositoryScriptsView {
+  allowed: boolean
+  /** Where they lie, below the folder of the app. */
+  folder: string
+  /** The commit whose scripts are in force; absent: none since it was allowed. */
+  commit?: string
+  items: { name: string; bytes: number; hooks: string[] }[]
 }
 
 /** What a dry run of a script did, and would have done. */

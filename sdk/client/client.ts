@@ -25,6 +25,7 @@ import type {
   PluginInfo,
   RegistryLogin,
   ReleaseView,
+  RepositoryScriptsView,
   ScriptDryRun,
   ScriptSummary,
   SystemHealth,
@@ -218,6 +219,11 @@ export function createClient(options: ClientOptions) {
       put: (app: string, name: string, script: { text: string; enabled?: boolean }) =>
         put<ScriptSummary>(scriptPath(app, name), script),
       remove: (app: string, name: string) => remove(scriptPath(app, name)),
+      /** Whether the repository brings scripts. */
+      ofRepository: (app: string) => get<RepositoryScriptsView>(ofApp(app, 'repository-scripts')),
+      /** Whoever can push then has a say in deployments. */
+      allowRepository: (app: string, allowed: boolean) =>
+        put<RepositoryScriptsView>(ofApp(app, 'repository-scripts'), { allowed }),
       /** The files of the machine's owner. */
       files: () => get<Items<ScriptSummary> & { folder: string }>('/api/scripts'),
       /** Whether it loads, and what it taps; with an app, as a script of that app. */

@@ -126,6 +126,8 @@ export interface Release {
   readonly artefact: Artefact
   readonly processes: Readonly<Record<string, RunSpec>>
   readonly commit?: Commit | undefined
+  /** ISO 8601: its image or folder was removed then, and a rollback to it is refused. */
+  readonly prunedAt?: string | undefined
   readonly createdAt: string
 }
 
