@@ -151,3 +151,60 @@ test('apps update changes the deploy key or takes it away, and keeps the rest of
   await rivetr(api, 'apps', 'update', 'shop', '--no-deploy-key')
   assert.deepEqual(api.requests.at(-1)?.body, { source: { ...shop.source, directory: 'api' } })
 })
+
+test('commands of an app are words of an argument vector, set and taken away', async () => {
+  const api = await serve({
+    'POST /api/apps': () => ({ status: 201, body: { ...shop, releaseCommand: ['npx', 'migrate'] } }),
+    'PUT /api/apps/shop': () => ({ body: shop }),
+  })
+  const create = ['apps', 'create', 'shop', '--source', 'https://git.test/shop.git']
+  const vectors = ['--release-command', 'npx  migrate', '--post-deploy-command', '["sh", "-c", "a && b"]']
+  const { stdout } = await rivetr(api, ...create, ...vectors)
+  const sent = api.requests.at(-1)?.body as Record<string, unknown>
+  assert.deepEqual(sent.releaseCommand, ['npx', 'migrate'])
+  assert.deepEqual(sent.postDeployCommand, ['sh', '-c', 'a && b'])
+  assert.match(stdout, /release +\["npx","migrate"\]/)
+
+  const update = (...words: string[]) => rivetr(api, 'apps', 'update', 'shop', ...words)
+  await update('--post-deploy-command', 'node warm.js')
+  assert.deepEqual(api.requests.at(-1)?.body, { postDeployCommand: ['node', 'warm.js'] })
+  await update('--no-release-command', '--no-post-deploy-command')
+  assert.deepEqual(api.requests.at(-1)?.body, { releaseCommand: null, postDeployCommand: null })
+
+  const before = api.requests.length
+  for (const [words, why] of [
+    ['migrate && seed', /JSON list/],
+    ['echo $HOME', /JSON list/],
+    ['[migrate]', /no JSON list/],
+    ['["migrate", 1]', /no JSON list/],
+    ['[]', /no JSON list/],
+    [' ', /empty/],
+  ] as const) {
+    const { exitCode, stderr } = await update('--release-command', words)
+    assert.equal(exitCode, 2, words)
+    assert.match(stderr, why)
+  }
+  assert.equal(api.requests.length, before)
+})
+
+test('an app is an image or comes of a source, never both and never neither', async () => {
+  const api = await serve({
+    'POST /api/apps': () => ({ status: 201, body: shop }),
+    'GET /api/apps/shop': () => ({ body: shop }),
+    'PUT /api/apps/shop': () => ({ body: shop }),
+  })
+  const create = (...words: string[]) => rivetr(api, 'apps', 'create', 'shop', ...words)
+  await create('--image', 'ghcr.io/acme/shop:v1')
+  assert.deepEqual(api.requests.at(-1)?.body, {
+    name: 'shop',
+    source: { kind: 'image', url: 'ghcr.io/acme/shop:v1' },
+  })
+  await rivetr(api, 'apps', 'update', 'shop', '--image', 'nginx:1.27')
+  assert.deepEqual(api.requests.at(-1)?.body, {
+    source: { ...shop.source, kind: 'image', url: 'nginx:1.27' },
+  })
+  const before = api.requests.length
+  assert.equal((await create()).exitCode, 2)
+  assert.equal((await create('--image', 'nginx', '--source', 'https://git.test/a.git')).exitCode, 2)
+  assert.equal(api.requests.length, before)
+})

@@ -17,6 +17,8 @@ export interface CreateOptions {
   port?: string
   route?: string[]
   healthPath?: string
+  releaseCommand?: string[]
+  postDeployCommand?: string[]
   autoDeploy?: OnOff
   watch?: string[]
   /** False: they are not fetched. */
@@ -37,6 +39,9 @@ export interface UpdateOptions {
   watchAll?: boolean
   liveness?: string
   livenessFailures?: string
+  /** False takes it away. */
+  releaseCommand?: string[] | false
+  postDeployCommand?: string[] | false
 }
 
 type OnOff = 'on' | 'off'
@@ -70,6 +75,7 @@ export async function createApp(
 ): Promise<void> {
   const { branch, deployKey, directory, autoDeploy, watch, submodules, lfs, check } = options
   const { runtime, builder, dockerfile, target, port, route, healthPath } = options
+  const { releaseCommand, postDeployCommand } = options
   const source = sourceOf(options)
   if (source === undefined)
     throw new UsageError('say where the app comes from: --source, or --image for one that is built already')
@@ -94,6 +100,8 @@ export async function createApp(
     ...(port && { port: Number(port) }),
     ...(route && { routes: route.map(routeOf) }),
     ...(healthPath && { health: { kind: 'http', path: healthPath } }),
+    ...(releaseCommand && { releaseCommand }),
+    ...(postDeployCommand && { postDeployCommand }),
     ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
     ...(watch && { watchPaths: watch }),
     ...(check === false && { check }),
@@ -110,7 +118,7 @@ export async function updateApp(
   if (Object.keys(options).length === 0)
     throw new UsageError('nothing to change was said; "rivetr apps update --help" lists what there is')
   const { name: renamed, source, image, branch, deployKey, autoDeploy, watch, watchAll } = options
-  const { liveness, livenessFailures } = options
+  const { liveness, livenessFailures, releaseCommand, postDeployCommand } = options
   const moved = source || image || branch || deployKey !== undefined
   const app = await client.apps.update(name, {
     ...(renamed && { name: renamed }),
@@ -118,6 +126,8 @@ export async function updateApp(
     ...(autoDeploy && { autoDeploy: autoDeploy === 'on' }),
     ...((watch || watchAll) && { watchPaths: watchAll ? [] : watch }),
     ...((liveness || livenessFailures) && { health: movedHealth(await client.apps.get(name), options) }),
+    ...(releaseCommand !== undefined && { releaseCommand: releaseCommand || null }),
+    ...(postDeployCommand !== undefined && { postDeployCommand: postDeployCommand || null }),
   })
   output.result(app, describe(app))
 }
@@ -190,6 +200,8 @@ function describe(app: App): string {
     ['live', liveOf(app)],
     ['pushes', pushesOf(app)],
     ['routes', routesOf(app)],
+    ...(app.releaseCommand ? [['release', JSON.stringify(app.releaseCommand)]] : []),
+    ...(app.postDeployCommand ? [['after', JSON.stringify(app.postDeployCommand)]] : []),
     ['changed', app.updatedAt],
   ]
   return rows.map(([name = '', value]) => `${name.padEnd(9)}${value}`).join('\n')

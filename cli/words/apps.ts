@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import type { Asking } from '../program.ts'
-import { collect, examples, wholeNumber } from './argument.ts'
+import { argumentVector, collect, examples, wholeNumber } from './argument.ts'
 
 export function addApps(rivetr: Command, asking: Asking): void {
   const module = () => import('../commands/apps.ts')
@@ -32,6 +32,8 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .option('--port <number>', 'on which the app listens', wholeNumber)
     .option('--route <host[/path]>', 'under which it answers; may be repeated', collect)
     .option('--health-path <path>', 'must answer with 2xx or 3xx before traffic is switched')
+    .option('--release-command <words>', releaseCommand, argumentVector)
+    .option('--post-deploy-command <words>', postDeployCommand, argumentVector)
     .addOption(autoDeploy())
     .option('--watch <pattern>', watch, collect)
     .option('--no-check', 'do not ask first whether the source can be read')
@@ -59,6 +61,10 @@ export function addApps(rivetr: Command, asking: Asking): void {
     .addOption(autoDeploy())
     .option('--watch <pattern>', watch, collect)
     .option('--watch-all', 'every push deploys again, whatever it changes')
+    .option('--release-command <words>', releaseCommand, argumentVector)
+    .option('--no-release-command', 'none from now on, but for one of the Procfile')
+    .option('--post-deploy-command <words>', postDeployCommand, argumentVector)
+    .option('--no-post-deploy-command', 'none from now on')
     .option(
       '--liveness <interval>',
       'how often a live replica is asked whether it is well, such as 10s; off: only whether it runs',
@@ -69,6 +75,7 @@ export function addApps(rivetr: Command, asking: Asking): void {
         'rivetr apps update shop --auto-deploy off',
         'rivetr apps update shop --name store',
         'rivetr apps update shop --liveness 10s --liveness-failures 5',
+        "rivetr apps update shop --release-command 'npx prisma migrate deploy'",
         "rivetr apps update web --watch 'apps/web/**' --watch '!**/*.md'",
       ]),
     )
@@ -110,6 +117,9 @@ export function addApps(rivetr: Command, asking: Asking): void {
 }
 
 const watch = 'of these paths a push must change one, e.g. apps/web/** or !docs/**; may be repeated'
+
+const releaseCommand = 'run once before a new release takes over, such as migrations'
+const postDeployCommand = 'run once when a new release serves; that it fails takes nothing back'
 
 function autoDeploy(): Option {
   return new Option('--auto-deploy <on|off>', 'whether a push deploys by itself (on)').choices(['on', 'off'])
