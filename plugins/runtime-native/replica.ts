@@ -102,6 +102,14 @@ export class Replica {
     }
   }
 
+  /** Hangs one session of it up, such as that of a terminal, and kills what is left of it after a grace. */
+  async endSession(session: number, graceMs: number, clock: Clock): Promise<void> {
+    for (const name of ['SIGHUP', 'SIGKILL'] as const) {
+      for (const member of this.#members()) if (member.session === session) signal(member.pid, name)
+      await clock.sleep(graceMs)
+    }
+  }
+
   #terminate(): void {
     const members = this.#members()
     const leader = this.#folder.state().leader?.pid

@@ -8,7 +8,7 @@ import { testRuntime } from './test-runtime.ts'
 const app = fileURLToPath(new URL('runtime-app.mjs', import.meta.resolve('@rivetr/testing/suites/runtime')))
 
 runtimeSuite('native, without root', {
-  capabilities: ['exec', 'stats', 'logs', 'watch'],
+  capabilities: ['exec', 'terminal', 'stats', 'logs', 'watch'],
   async open() {
     const folder = await mkdtemp(join(tmpdir(), 'rivetr-native-'))
     const release = join(folder, 'release')

@@ -14,15 +14,18 @@ import {
   type RunOptions,
   type Runtime,
   type RuntimeEvent,
+  type Terminal,
+  type TerminalOptions,
 } from '@rivetr/sdk'
 import { spawn } from '@rivetr/sdk/kit'
 import { whyUnreachable } from './app-folder.ts'
 import { PortRange } from './port-range.ts'
-import { killed } from './replica.ts'
+import { killed, type Replica } from './replica.ts'
 import { eventsBetween } from './replica-events.ts'
 import { ReplicaSet } from './replica-set.ts'
 import { type StartOptions, startReplica } from './replica-start.ts'
 import { identity } from './shim.ts'
+import { openTerminal } from './terminal.ts'
 import type { UidTable } from './uid-table.ts'
 
 export interface NativeRuntimeOptions {
@@ -48,7 +51,7 @@ const execOutputBytes = 64 * 1024
 /** Replicas as plain processes of this machine, each a session of its own that outlives Rivetr. */
 export class NativeRuntime implements Runtime {
   readonly accepts = ['folder'] as const
-  readonly capabilities = ['exec', 'stats', 'logs', 'watch'] as const
+  readonly capabilities = ['exec', 'terminal', 'stats', 'logs', 'watch'] as const
   readonly #options: NativeRuntimeOptions & StartOptions
   readonly #replicas: ReplicaSet
   readonly #ports: PortRange
@@ -152,9 +155,8 @@ export class NativeRuntime implements Runtime {
     [program, ...args]: readonly string[],
     signal: AbortSignal,
   ): Promise<{ exitCode: number; output: string }> {
-    const replica = await this.#replicas.get(id)
     if (program === undefined) throw new RivetrError('invalid_input', 'no command was given')
-    if (!replica.running) throw new RivetrError('conflict', `replica ${id} does not run`)
+    const replica = await this.#running(id)
     let output = Buffer.alloc(0)
     const { exitCode } = await spawn(program, args, {
       cwd: replica.record.release,
@@ -166,6 +168,12 @@ export class NativeRuntime implements Runtime {
       },
     })
     return { exitCode, output: output.subarray(0, execOutputBytes).toString('utf8') }
+  }
+
+  async terminal(id: string, options: TerminalOptions): Promise<Terminal> {
+    const replica = await this.#running(id)
+    const uid = this.#options.uids && replica.record.uid
+    return openTerminal(replica, uid, this.#options.clock, options)
   }
 
   async *watch(signal: AbortSignal): AsyncIterable<RuntimeEvent> {
@@ -182,6 +190,12 @@ export class NativeRuntime implements Runtime {
   /** Keeps logs within their size and the machine clean of what ended replicas left. To be called every second or so. */
   async tend(): Promise<void> {
     await this.#replicas.tend()
+  }
+
+  async #running(id: string): Promise<Replica> {
+    const replica = await this.#replicas.get(id)
+    if (!replica.running) throw new RivetrError('conflict', `replica ${id} does not run`)
+    return replica
   }
 }
 

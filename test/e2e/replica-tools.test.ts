@@ -102,8 +102,6 @@ for (const name of ['docker', 'podman', 'native'] as const) {
       for (const { reason } of items) assert.notEqual(reason, '')
     })
 
-    if (name === 'native') return
-
     test('a command in a replica ends with its exit code, and takes what is piped into it', async () => {
       const exits = await rivetr('apps', 'shell', 'shop', '--', 'sh', '-c', 'echo "at $0"; exit 7', "it's")
       assert.deepEqual([exits.exitCode, exits.stdout], [7, "at it's\r\n"])

@@ -224,6 +224,81 @@ describe('the native runtime as root', { timeout: 300_000 }, () => {
     assert.ok(memoryBytes > 100 * 1024)
   })
 
+  async function terminalOf(replica: ReplicaSpec, script: string, signal: AbortSignal) {
+    assert.ok(runtime.terminal)
+    const size = { columns: 80, rows: 24 }
+    const terminal = await runtime.terminal(replica.id, { command: ['sh', '-c', script], size, signal })
+    const seen = { text: '' }
+    const ended = (async () => {
+      for await (const bytes of terminal.output) seen.text += Buffer.from(bytes).toString()
+    })()
+    return { terminal, seen, ended }
+  }
+
+  it('gives a terminal as the app, which owns it, and lets nothing of it through to others', async () => {
+    const path = await release('app-1')
+    const replica = { ...spec('app-1', path, 'exec sleep 60'), env: { OWN: "it's $HOME" } }
+    await runtime.start(replica, AbortSignal.timeout(20_000))
+    const uid = uidIn(await run('app-1', path, 'id -u'))
+    const groups = process.getgroups?.() ?? []
+    process.setgroups?.([4]) // as a Rivetr of a login shell has some
+    const script =
+      'id -u; id -G; pwd; stat -c %u "$(tty)"; echo "$OWN"; echo opened anew > /dev/stderr; read -r line; exit 7'
+    const { terminal, seen, ended } = await terminalOf(replica, script, AbortSignal.timeout(20_000)).finally(
+      () => process.setgroups?.(groups),
+    )
+    await eventually('what the terminal shows', () => seen.text.includes('opened anew') || undefined)
+
+    const descriptors = ['/bin/sh', '-c', 'ls -l /proc/self/fd']
+    const { output } = await runtime.exec(replica.id, descriptors, AbortSignal.timeout(20_000))
+    assert.doesNotMatch(output, /ptmx|pts/)
+
+    terminal.write('\r')
+    assert.equal(await terminal.exitCode, 7)
+    await ended
+    const lines = [uid, uid, path, uid, "it's $HOME", 'opened anew', '', ''].join('\r\n')
+    assert.equal(seen.text, lines)
+  })
+
+  it('shows all that a command prints, to its last line', async () => {
+    const replica = spec('app-1', await release('app-1'), 'exec sleep 60')
+    await runtime.start(replica, AbortSignal.timeout(20_000))
+    const signal = AbortSignal.timeout(60_000)
+    const { terminal, seen, ended } = await terminalOf(replica, 'seq 200000; kill -9 $$', signal)
+    assert.equal(await terminal.exitCode, 128 + 9)
+    await ended
+    const numbers = seen.text.trimEnd().split('\r\n').map(Number)
+    assert.equal(numbers.length, 200_000)
+    assert.ok(numbers.every((number, index) => number === index + 1))
+  })
+
+  it('kills a session that does not hang up, with what it has left in the background', async () => {
+    const replica = spec('app-1', await release('app-1'), 'exec sleep 60')
+    await runtime.start(replica, AbortSignal.timeout(20_000))
+    const cancel = new AbortController()
+    const script = 'trap "" HUP; sleep 301 & echo ready; sleep 302'
+    const { terminal, seen, ended } = await terminalOf(replica, script, cancel.signal)
+    await eventually('what it shows', () => seen.text.includes('ready') || undefined)
+    cancel.abort(new Error('closed'))
+    await assert.rejects(terminal.exitCode, /closed/)
+    await ended
+    await eventually('the end of all', async () => (await runtime.stats(replica.id)).pids === 2 || undefined)
+  })
+
+  it('says which program of a terminal there is not, and that an ended replica has none', async () => {
+    const replica = spec('app-1', await release('app-1'), 'exec sleep 60')
+    await runtime.start(replica, AbortSignal.timeout(20_000))
+    assert.ok(runtime.terminal)
+    const options = { size: { columns: 80, rows: 24 }, signal: AbortSignal.timeout(20_000) }
+    const open = (...command: string[]) => runtime.terminal?.(replica.id, { command, ...options })
+    await assert.rejects(async () => open('no-such'), {
+      code: 'invalid_input',
+      message: /no program "no-such"/,
+    })
+    await runtime.stop(replica.id, { timeoutMs: 1_000 })
+    await assert.rejects(async () => open('sh'), { code: 'conflict', message: /does not run/ })
+  })
+
   it('runs an app of the Procfile builder, from its source to its answer', async () => {
     const tree = join(folder, 'source')
     await cp(fileURLToPath(new URL('../../examples/hello-node', import.meta.url)), tree, { recursive: true })
