@@ -7,6 +7,7 @@ export class PostgresRelay implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
   #cut: 'before' | 'after' | undefined
+  #away: 'refused' | 'silent' | undefined
   /** How often it did. */
   cuts = 0
 
@@ -30,12 +31,26 @@ export class PostgresRelay implements AsyncDisposable {
     this.#cut = when
   }
 
+  /** `refused`: every connection is cut, and no other comes about; `silent`: they stand, and nothing comes over them. */
+  leave(how: 'refused' | 'silent'): void {
+    this.#away = how
+    for (const socket of this.#sockets)
+      if (how === 'refused') socket.destroy()
+      else socket.pause()
+  }
+
+  comeBack(): void {
+    this.#away = undefined
+    for (const socket of this.#sockets) socket.resume()
+  }
+
   #join(client: Socket, server: Socket): void {
     let swallowing = false
     for (const socket of [client, server]) {
       this.#sockets.add(socket)
       socket.on('error', () => undefined)
       socket.on('close', () => {
+        this.#sockets.delete(socket)
         client.destroy()
         server.destroy()
       })
@@ -54,6 +69,8 @@ export class PostgresRelay implements AsyncDisposable {
       if (swallowing) client.destroy()
       else client.write(bytes)
     })
+    if (this.#away === 'refused') client.destroy()
+    if (this.#away === 'silent') for (const socket of [client, server]) socket.pause()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,6 +8,7 @@ export interface Work {
 export const longest = [
   'source-ssh',
   'chaos',
+  'postgresql-pipeline',
   'database-busy',
   'long-log',
   'push-to-live',
