@@ -179,6 +179,8 @@ export interface Secrets {
   put(scope: string, name: string, value: string): Promise<string>
   /** The newest version that is not revoked. */
   find(scope: string, name: string): Promise<string | undefined>
+  /** The names in a scope that begin so, in order; values stay where they are. */
+  names(scope: string, prefix: string): Promise<string[]>
   remove(scope: string, name: string): Promise<void>
 }
 export const Secrets = token<Secrets>('secrets')

@@ -5,7 +5,11 @@ import { folderOfFiles, rivetr, serve } from '../test-command-line.ts'
 
 test('lua put keeps a script under the name of its file, and lua run shows what it would have done', async () => {
   const file = join(
-    await folderOfFiles({ 'gate.lua': 'return 1', 'push.json': '{"app":{"name":"shop"}}' }),
+    await folderOfFiles({
+      'gate.lua': 'return 1',
+      'push.json': '{"app":{"name":"shop"}}',
+      'answers.json': '{"http":[]}',
+    }),
     'gate.lua',
   )
   const sent: unknown[] = []
@@ -34,6 +38,15 @@ test('lua put keeps a script under the name of its file, and lua run shows what 
     ran.stdout,
     'hello\nnot done: rivetr.http({"url":"http://x/"})\nreturned {"verdict":"wait","reason":"x"}\n',
   )
+  const answers = join(file, '..', 'answers.json')
+  await rivetr(api, 'lua', 'run', file, '--hook', 'preDeploy', '--answers', answers)
+  assert.deepEqual(sent.pop(), {
+    name: 'gate.lua',
+    text: 'return 1',
+    hook: 'preDeploy',
+    args: [{}],
+    answers: { http: [] },
+  })
   assert.deepEqual(sent, [
     { text: 'return 1', enabled: true },
     { name: 'gate.lua', text: 'return 1', hook: 'preDeploy', args: [{ app: { name: 'shop' } }] },

@@ -69,10 +69,12 @@ export async function checkScript(
 export async function runScript(
   { client, output }: Session,
   file: string,
-  { app, hook, payload }: { app?: string; hook: string; payload?: string },
+  { app, hook, payload, answers }: { app?: string; hook: string; payload?: string; answers?: string },
 ): Promise<void> {
-  const args = payload === undefined ? [{}] : [await jsonIn(payload)].flat()
-  const ran = await client.scripts.run({ ...(await scriptIn(file)), app, hook, args })
+  const args = payload === undefined ? [{}] : [await jsonIn('--payload', payload)].flat()
+  const told =
+    answers === undefined ? undefined : ((await jsonIn('--answers', answers)) as Record<string, unknown[]>)
+  const ran = await client.scripts.run({ ...(await scriptIn(file)), app, hook, args, answers: told })
   const calls = ran.calls.map(
     ({ name, args }) => `not done: rivetr.${name}(${args.map((arg) => JSON.stringify(arg)).join(', ')})`,
   )
@@ -107,12 +109,12 @@ async function scriptIn(file: string): Promise<{ name: string; text: string }> {
   return { name: basename(file), text: await read(file) }
 }
 
-async function jsonIn(file: string): Promise<unknown> {
+async function jsonIn(option: string, file: string): Promise<unknown> {
   const text = await read(file)
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new UsageError(`--payload ${file}: ${(error as Error).message}`)
+    throw new UsageError(`${option} ${file}: ${(error as Error).message}`)
   }
 }
 

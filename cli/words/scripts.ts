@@ -45,6 +45,10 @@ export function addScripts(rivetr: Command, asking: Asking): void {
       '--payload <file>',
       'JSON: the payload, or a list of both arguments of a hook that changes something',
     )
+    .option(
+      '--answers <file>',
+      'JSON: what the script is told that asks, such as { "http": [{ "status": 200 }] }',
+    )
     .option('--app <app>', 'as a script of this app')
     .addHelpText('after', () =>
       examples(['rivetr lua run block-wip.lua --hook preDeploy --payload push.json']),

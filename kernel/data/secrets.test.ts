@@ -43,6 +43,15 @@ test('scopes keep names apart, and a scope is removed as a whole', async () => {
   assert.equal(await here.store.find('b', 'TOKEN'), 'of b')
 })
 
+test('names are told by their beginning, each once', async () => {
+  await using here = await open()
+  for (const name of ['lua.b.KEY', 'lua.a.KEY', 'lua.a.KEY', 'luaXa.KEY', 'TOKEN'])
+    await here.store.put('app', name, 'value')
+  await here.store.put('other', 'lua.c.KEY', 'value')
+  assert.deepEqual(await here.store.names('app', 'lua.'), ['lua.a.KEY', 'lua.b.KEY'])
+  assert.deepEqual(await here.store.names('app', '%'), [])
+})
+
 test('a version that was revoked is replaced by the newest that is not', async () => {
   await using here = await open()
   for (const value of ['one', 'two', 'three']) await here.store.put('app', 'TOKEN', value)

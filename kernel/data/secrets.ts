@@ -59,6 +59,11 @@ export class SecretStore implements Secrets {
       : undefined
   }
 
+  async names(scope: string, prefix: string): Promise<string[]> {
+    const found = await this.#database.rows.find(SecretRow, { scope }, { fields: ['name'] })
+    return [...new Set(found.map(({ name }) => name))].filter((name) => name.startsWith(prefix)).sort()
+  }
+
   /** Every value that a scope has or had, revoked ones too: what nobody may read in a log. */
   async valuesOf(scope: string): Promise<string[]> {
     const found = await this.#database.rows.find(SecretRow, { scope })

@@ -15,11 +15,19 @@ export interface DryRun {
   readonly taps: number
 }
 
+/** What a script is told that asks, by the name of the call and in their order: `{ http: [{ status: 200, headers: {}, body: '' }] }`. */
+export type Answers = Readonly<Record<string, readonly unknown[]>>
+
 /** Runs what a script taps of a hook on a payload, and touches nothing. Errors: those of `Runner.call`; `invalid_input`. */
 export async function dryRun(
   runner: Runner,
   script: Script,
-  { hook, args, signal }: { hook: string; args: readonly unknown[]; signal: AbortSignal },
+  {
+    hook,
+    args,
+    answers = {},
+    signal,
+  }: { hook: string; args: readonly unknown[]; answers?: Answers | undefined; signal: AbortSignal },
 ): Promise<DryRun> {
   if (!Object.hasOwn(hooks, hook))
     throw new RivetrError('invalid_input', `there is no hook ${JSON.stringify(hook)}`)
@@ -27,8 +35,11 @@ export async function dryRun(
   const lines: string[] = []
   const calls: { name: string; args: readonly unknown[] }[] = []
   const kept = new Map<Plain, Plain>()
+  const left = new Map(Object.entries(answers).map(([name, given]) => [name, [...given]]))
   const call = async (name: string, given: readonly Plain[]): Promise<Plain> => {
     calls.push({ name, args: given })
+    const prepared = left.get(name) ?? []
+    if (prepared.length > 0) return plainOf(prepared.shift())
     if (name === 'kv.set') kept.set(given[0], given[1])
     if (name === 'kv.get') return kept.get(given[0])
     if (name === 'http') return { status: 200, headers: {}, body: '' }

@@ -30,6 +30,14 @@ export function secretPlace(
   return [owner.kind === 'app' ? owner.id : 'lua', `lua.${name}.${secret}`]
 }
 
+/** Takes every secret from a script that is no more: another of its name is not given them. */
+export async function removeSecrets(secrets: Secrets, script: Pick<Script, 'owner' | 'name'>): Promise<void> {
+  const [scope, prefix] = secretPlace(script, '')
+  // A dot after it: the script `a.lua.lua` has its names in the same place as `a.lua`.
+  const own = (await secrets.names(scope, prefix)).filter((name) => !name.slice(prefix.length).includes('.'))
+  for (const name of own) await secrets.remove(scope, name)
+}
+
 export function ownerId(owner: Owner): string {
   return owner.kind === 'app' ? owner.id : owner.kind
 }

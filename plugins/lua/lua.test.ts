@@ -306,6 +306,23 @@ describe('what a script may ask', () => {
     assert.match((await reasonOf(app.id)) ?? '', /a\.lua was not given a secret "CHAT"/)
   })
 
+  test('a secret goes with its script, and another of that name is not given it', async () => {
+    await using scene = await openLua()
+    const { stage, app, api } = scene
+    const scripts = `/api/apps/${app.id}/scripts`
+    const text = 'rivetr.on("preDeploy", function() rivetr.secret("CHAT") end)'
+    for (const name of ['a.lua', 'a.lua.lua']) {
+      await scene.put(name, text)
+      assert.equal((await api('PUT', `${scripts}/${name}/secrets/CHAT`, { value: 's3cret' })).status, 204)
+    }
+    await stage.deploy(app.id)
+    assert.equal((await api('DELETE', `${scripts}/a.lua`)).status, 204)
+    await stage.deploy(app.id) // the other has kept its own
+    await scene.put('a.lua', text)
+    const { id } = await stage.request(app.id)
+    assert.match((await stage.reaches(id, 'failed')).reason ?? '', /a\.lua was not given a secret "CHAT"/)
+  })
+
   test('what it keeps is its own, over a restart, and goes with it', async () => {
     const dataDir = join(await mkdtemp(join(tmpdir(), 'rivetr-lua-')), 'data')
     const text =

@@ -1,6 +1,6 @@
 import { type AnyRoute, type Apps, defineRoute, RivetrError, type Secrets, z } from '@rivetr/sdk'
 import { dryRun } from './dry-run.ts'
-import { secretPlace } from './host-calls.ts'
+import { removeSecrets, secretPlace } from './host-calls.ts'
 import type { KeyValues } from './key-values.ts'
 import {
   type RepositoryScripts,
@@ -47,7 +47,7 @@ export function luaRoutes(parts: RouteParts): AnyRoute[] {
   return [...appRoutes(parts), ...repositoryRoutes(parts), ...secretRoutes(parts), ...machineRoutes(parts)]
 }
 
-function appRoutes({ apps, book, values, changed }: RouteParts): AnyRoute[] {
+function appRoutes({ apps, book, secrets, values, changed }: RouteParts): AnyRoute[] {
   return [
     defineRoute({
       method: 'GET',
@@ -91,7 +91,7 @@ function appRoutes({ apps, book, values, changed }: RouteParts): AnyRoute[] {
     defineRoute({
       method: 'DELETE',
       path: '/api/apps/:id/scripts/:name',
-      summary: 'Remove a script of an app, and what it kept',
+      summary: 'Remove a script of an app, what it kept, and the secrets that it was given',
       access: 'apps:write',
       params: scriptParams,
       returns: z.undefined(),
@@ -100,6 +100,7 @@ function appRoutes({ apps, book, values, changed }: RouteParts): AnyRoute[] {
         const { id } = await apps.get(principal, params.id)
         await book.remove(id, params.name)
         await values.forget(id, params.name)
+        await removeSecrets(secrets, { owner: { kind: 'app', id }, name: params.name })
         return undefined
       },
     }),
@@ -249,15 +250,19 @@ function machineRoutes({ apps, book, runner }: RouteParts): AnyRoute[] {
       path: '/api/scripts/run',
       summary: 'Run what a script taps of a hook on a payload; what it asks of Rivetr is listed and not done',
       access: 'apps:write',
-      body: draft.extend({ hook: z.string().max(100), args: z.array(z.unknown()).max(2) }),
+      body: draft.extend({
+        hook: z.string().max(100),
+        args: z.array(z.unknown()).max(2),
+        answers: z.record(z.string(), z.array(z.unknown())).optional(),
+      }),
       returns: z.object({
         result: z.unknown().optional(),
         lines: z.array(z.string()),
         calls: z.array(z.object({ name: z.string(), args: z.array(z.unknown()) })),
         taps: z.int(),
       }),
-      async handler({ principal, body: { hook, args, ...script }, signal }) {
-        const run = await dryRun(runner, await check(principal, script), { hook, args, signal })
+      async handler({ principal, body: { hook, args, answers, ...script }, signal }) {
+        const run = await dryRun(runner, await check(principal, script), { hook, args, answers, signal })
         return {
           ...run,
           lines: [...run.lines],

@@ -236,6 +236,8 @@ export function createClient(options: ClientOptions) {
         app?: string | undefined
         hook: string
         args: unknown[]
+        /** What it is told that asks, by the name of the call and in their order. */
+        answers?: Record<string, unknown[]> | undefined
       }) => post<ScriptDryRun>('/api/scripts/run', script),
       /** Gives a script a secret: one of an app, or without an app a file's. It never comes back. */
       putSecret: (place: SecretPlace, value: string) => put<void>(secretPath(place), { value }),
