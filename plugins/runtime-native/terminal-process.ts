@@ -14,6 +14,9 @@ interface Pty extends Omit<IPty, 'write'> {
   on(event: 'error', listener: (error: Error) => void): void
 }
 
+/** The terminal is root's until it is given to the app: the command may begin only then. */
+const shim = 'until [ -O /dev/stdin ]; do :; done; exec "$@"'
+
 const shown = new Socket({ fd: 1, readable: false })
 
 process.once('message', (message: TerminalStart) => {
@@ -25,7 +28,7 @@ process.once('disconnect', () => process.exit())
 async function begin({ program, args, cwd, env, size, uid }: TerminalStart): Promise<void> {
   const { spawn } = await import('@lydell/node-pty')
   if (uid !== undefined) process.setgroups?.([])
-  const pty = spawn(program, [...args], {
+  const pty = spawn('/bin/sh', ['-c', shim, 'rivetr', program, ...args], {
     name: 'xterm-256color',
     cols: size.columns,
     rows: size.rows,
@@ -34,7 +37,7 @@ async function begin({ program, args, cwd, env, size, uid }: TerminalStart): Pro
     encoding: null,
     ...(uid === undefined ? {} : { uid, gid: uid }),
   }) as unknown as Pty
-  // The terminal is the app's, so that its programs may open it by its name, as /dev/stderr does.
+  // So that programs may open the terminal by its name, as /dev/stderr does.
   if (uid !== undefined) chownSync(pty.ptsName, uid, uid)
   pty.on('error', () => {}) // the end of the command, for node-pty
   pty.onData((data) => void (shown.write(data) || pty.pause()))
