@@ -1,5 +1,6 @@
 import { systemPrincipal } from '@rivetr/sdk'
 import { errorFields } from '../host/logger.ts'
+import { asKernel } from '../host/plugin-code.ts'
 import type { DeploymentRecord } from './ledger.ts'
 import type { DeployParts } from './parts.ts'
 import { runDeployment } from './pipeline.ts'
@@ -48,7 +49,7 @@ export class Queue {
       this.#again = true
       return
     }
-    this.#pumping = this.#pump()
+    this.#pumping = asKernel(() => this.#pump())
       .catch((error: unknown) => {
         this.#parts.log.error('the queue could not be read', errorFields(error))
         this.#parts.clock.after(brokenOffMs, () => this.wake())
@@ -95,8 +96,7 @@ export class Queue {
 
   /** Lets replicas of an app drain in the background. */
   retire(app: string): void {
-    const work: Promise<void> = this.#retirement
-      .retire(app)
+    const work: Promise<void> = asKernel(() => this.#retirement.retire(app))
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           this.#parts.log.error(`old replicas of app ${app} were not retired`, errorFields(error))

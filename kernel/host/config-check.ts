@@ -1,6 +1,6 @@
-import { RivetrError, z } from '@rivetr/sdk'
+import { messageOf, RivetrError, z } from '@rivetr/sdk'
 import { kernelConfig, parseSection, type RawConfig, readConfig } from './config.ts'
-import type { FoundPlugin } from './discovery.ts'
+import type { AnyPlugin, FoundPlugin } from './discovery.ts'
 
 /** Reads and judges everything that `rivetr config check` judges, and touches nothing. */
 export async function judgeConfig(
@@ -23,7 +23,7 @@ export async function judgeConfig(
   }
   for (const plugin of plugins) {
     try {
-      const { config } = await plugin.load()
+      const { config } = await loaded(plugin)
       if (config !== undefined || raw.sections[plugin.manifest.name] !== undefined)
         parseSection(plugin.manifest.name, config ?? z.strictObject({}), raw)
     } catch (error) {
@@ -31,4 +31,14 @@ export async function judgeConfig(
     }
   }
   return { raw, problems }
+}
+
+async function loaded(plugin: FoundPlugin): Promise<AnyPlugin> {
+  try {
+    return await plugin.load()
+  } catch (error) {
+    if (RivetrError.is(error)) throw error
+    const message = `plugin ${plugin.manifest.name} cannot be loaded: ${messageOf(error)}`
+    throw new RivetrError('plugin_failed', message, { cause: error })
+  }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
+  type AnyRoute,
   type Counter,
   type Manifest,
   Metrics,
@@ -17,6 +18,7 @@ import { type Container, keyOf, type PluginContainer } from './container.ts'
 import type { ContributionList } from './contribution-list.ts'
 import type { HookHost } from './hook-host.ts'
 import { covers } from './order.ts'
+import { asPlugin } from './plugin-code.ts'
 import { guardProvider } from './provider.ts'
 import type { Scope } from './scope.ts'
 
@@ -70,7 +72,7 @@ export function createContext<Config>(
 
   function made<T>(provided: string, factory: () => T): T {
     try {
-      return factory()
+      return asPlugin(name, factory)
     } catch (error) {
       throw providerError(name, `making "${provided}"`, error)
     }
@@ -97,7 +99,7 @@ export function createContext<Config>(
         .filter((provider) => declares(manifest, tokenName(keyOf(token, provider))))
       return new Map(names.map((provider) => [provider, get(token, provider)]))
     },
-    route: (route) => scope.register(() => host.contributions.addRoute(manifest, route)),
+    route: (route) => scope.register(() => host.contributions.addRoute(manifest, asRouteOf(name, route))),
     page: (page) => scope.register(() => host.contributions.addPage(name, page)),
     widget: (widget) => scope.register(() => host.contributions.addWidget(name, widget)),
     get metrics() {
@@ -108,6 +110,11 @@ export function createContext<Config>(
     },
     onStop: (undo) => scope.add(undo),
   }
+}
+
+/** Its handler is called by whoever serves routes, as code of the plugin that has the route. */
+function asRouteOf(plugin: string, route: AnyRoute): AnyRoute {
+  return { ...route, handler: (request: never) => asPlugin(plugin, () => route.handler(request)) }
 }
 
 function assertDeclared(manifest: Manifest, token: symbol, provider: string | undefined): void {

@@ -1,10 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, realpath } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import {
   API_VERSION,
   type Manifest,
   manifestSchema,
+  messageOf,
   type PluginDefinition,
   RivetrError,
   type z,
@@ -19,6 +20,8 @@ export interface FoundPlugin {
   readonly manifest: Manifest
   readonly version: string
   readonly builtIn: boolean
+  /** Where its files are, links resolved: by it an error is put down to the plugin. */
+  readonly folder?: string
   /** Absolute path of the module that the manifest names as `edge`. */
   readonly edgeFile?: string | undefined
   load(): Promise<AnyPlugin>
@@ -37,16 +40,68 @@ export async function discoverBuiltIns(): Promise<FoundPlugin[]> {
 export async function discoverPlugins(folders: readonly string[]): Promise<FoundPlugin[]> {
   const further = await Promise.all(
     folders.map(async (folder) => {
-      const found = await discover(resolve(folder), false)
-      if (found === undefined)
-        throw new RivetrError(
-          'config_invalid',
-          `there is no plugin in ${folder}: its package.json needs the key "rivetr"`,
-        )
-      return found
+      try {
+        return await discoverOrThrow(folder)
+      } catch (error) {
+        return brokenPlugin((await nameIn(folder)) ?? folder, error)
+      }
     }),
   )
-  return [...(await discoverBuiltIns()), ...further]
+  return withoutTwins([...(await discoverBuiltIns()), ...further])
+}
+
+async function discoverOrThrow(folder: string): Promise<FoundPlugin> {
+  const found = await discover(resolve(folder), false)
+  if (found !== undefined) return found
+  throw new RivetrError(
+    'plugin_invalid',
+    `there is no plugin in ${folder}: it needs a package.json with the key "rivetr"`,
+  )
+}
+
+/** Stands in the list with its reason, instead of stopping the start of everyone. */
+function brokenPlugin(name: string, error: unknown): FoundPlugin {
+  const fault = RivetrError.is(error)
+    ? error
+    : new RivetrError('plugin_invalid', `the plugin in ${name} cannot be read: ${messageOf(error)}`)
+  return {
+    manifest: { ...manifestSchema.parse({ name: 'broken', api: '*' }), name },
+    version: '0.0.0',
+    builtIn: false,
+    load: () => Promise.reject(fault),
+  }
+}
+
+/** The name that it says it has, so that its section of the configuration stays known. */
+async function nameIn(folder: string): Promise<string | undefined> {
+  try {
+    const pkg = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as { rivetr: unknown }
+    return manifestSchema.pick({ name: true }).loose().parse(pkg.rivetr).name
+  } catch {
+    return undefined
+  }
+}
+
+/** A name is one plugin's: the first's, and Rivetr's own come first. */
+function withoutTwins(plugins: readonly FoundPlugin[]): FoundPlugin[] {
+  const first = new Map<string, FoundPlugin>()
+  return plugins.map((plugin) => {
+    const { name } = plugin.manifest
+    const twin = first.get(name)
+    if (twin === undefined) {
+      first.set(name, plugin)
+      return plugin
+    }
+    const where = plugin.folder ?? name
+    const whose = twin.builtIn ? "of Rivetr's own" : `of ${twin.folder}`
+    return brokenPlugin(
+      where,
+      new RivetrError(
+        'plugin_invalid',
+        `the plugin in ${where} has the name ${name}, which is the name ${whose}`,
+      ),
+    )
+  })
 }
 
 /** Reads one folder; undefined when it is no plugin. Errors: `plugin_invalid` for a manifest with faults. */
@@ -61,6 +116,7 @@ export async function discover(folder: string, builtIn: boolean): Promise<FoundP
     manifest,
     version: pkg.version ?? '0.0.0',
     builtIn,
+    folder: await realpath(folder),
     edgeFile: manifest.edge === null ? undefined : edgeFileOf(folder, manifest.edge, file),
     load: async () => {
       if (!builtIn) shareSdk()

@@ -14,6 +14,7 @@ import {
 } from '@rivetr/sdk'
 import { AsyncParallelHook, AsyncSeriesBailHook, AsyncSeriesWaterfallHook } from 'tapable'
 import { assertOutsideTransaction, outsideTransaction } from '../data/transaction.ts'
+import { asPlugin } from './plugin-code.ts'
 
 type AnyTap = (...args: unknown[]) => unknown
 
@@ -61,7 +62,8 @@ export class HookHost implements Hooks {
 
   /** Returns what takes the tap away again. */
   tap(hook: HookName, tap: AnyTap, stage: number, owner: GuardOwner): () => void {
-    const registration = { hook, tap, stage, owner, guard: guardTap(hook, tap, owner) }
+    const run: AnyTap = (...args) => asPlugin(owner.plugin, () => tap(...args))
+    const registration = { hook, tap, stage, owner, guard: guardTap(hook, run, owner) }
     const isNew = hooks[hook].policy === 'gate' && !this.gatesOf(owner.plugin).includes(hook)
     this.#registrations.set(hook, [...(this.#registrations.get(hook) ?? []), registration])
     this.#absent.get(hook)?.delete(owner.plugin)

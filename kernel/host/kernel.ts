@@ -60,6 +60,8 @@ import { HookHost } from './hook-host.ts'
 import { createLogger, errorFields } from './logger.ts'
 import { endOrphans } from './orphans.ts'
 import { PluginHost } from './plugin-host.ts'
+import { PluginLedger } from './plugin-ledger.ts'
+import { guardProcess, reportFatalErrors } from './process-guard.ts'
 import { schedulesOf } from './schedules.ts'
 import type { Scope } from './scope.ts'
 
@@ -72,6 +74,8 @@ export interface KernelOptions {
   readonly clock?: Clock
   /** Where the log goes; default: standard output. */
   readonly logTo?: { write(line: string): void }
+  /** The process is this kernel's alone: no plugin ends it, and what reaches nobody is put down to a plugin. */
+  readonly ownsProcess?: boolean
   /** What `Lifecycle.stop` does; `lost`: another Rivetr has the database now. */
   readonly onStop?: (reason: 'stop' | 'stop-all' | 'lost') => void
 }
@@ -96,6 +100,8 @@ const kernelTokens = new Set(
   ].map((token) => tokenName(token)),
 )
 
+const startFailed = 'start failed'
+
 /** One Rivetr in one process. `start` boots it; what it started ends with `stop`. */
 export class Kernel {
   readonly config: KernelConfig
@@ -103,6 +109,7 @@ export class Kernel {
   readonly hooks: HookHost
   readonly log: Logger
   readonly plugins: PluginHost
+  readonly ledger: PluginLedger
   readonly parts: DeployParts
   readonly #queue: Queue
   readonly #heads: Heads
@@ -110,6 +117,7 @@ export class Kernel {
   readonly #monitor: Monitor
   #trimming: Promise<void> | undefined
   readonly #folder: DataFolder
+  readonly #unguard: () => void
   readonly #stopping: AbortController
 
   private constructor(booted: Booted) {
@@ -119,12 +127,14 @@ export class Kernel {
       hooks: this.hooks,
       log: this.log,
       plugins: this.plugins,
+      ledger: this.ledger,
       parts: this.parts,
     } = booted)
     this.#queue = booted.queue
     this.#heads = booted.heads
     this.#monitor = new Monitor(booted.parts)
     this.#folder = booted.folder
+    this.#unguard = booted.unguard
     this.#stopping = booted.stopping
   }
 
@@ -153,7 +163,7 @@ export class Kernel {
       booted.hooks.notify('kernelReady', { plugins: running.map(({ name }) => name) })
       booted.log.info(`Rivetr runs with ${running.length} plugins`, { instance: booted.parts.instance })
     } catch (error) {
-      await kernel.stop('start failed')
+      await kernel.stop(startFailed)
       throw error
     }
     return kernel
@@ -171,6 +181,8 @@ export class Kernel {
     if (reason === 'stop-all') await stopReplicas(this.parts) // after the edges drained
     await this.plugins.stop()
     await this.parts.database.close()
+    if (reason !== startFailed) this.ledger.stoppedCleanly()
+    this.#unguard()
     this.#folder.release()
   }
 }
@@ -181,11 +193,13 @@ interface Booted {
   readonly hooks: HookHost
   readonly log: Logger
   readonly plugins: PluginHost
+  readonly ledger: PluginLedger
   readonly parts: DeployParts
   readonly queue: Queue
   readonly heads: Heads
   readonly gates: GateMemoryParts
   readonly folder: DataFolder
+  readonly unguard: () => void
   readonly stopping: AbortController
 }
 
@@ -203,6 +217,7 @@ async function boot(options: KernelOptions): Promise<Booted> {
   undo.defer(() => folder.release())
   try {
     await endOrphans(dataDir, log)
+    const ledger = PluginLedger.open(dataDir, () => clock.now())
     const container = new Container()
     const hooks = new HookHost()
     const contributions = new ContributionList()
@@ -218,9 +233,12 @@ async function boot(options: KernelOptions): Promise<Booted> {
       log,
       kernelTokens,
       onFailure: config.onFailure,
+      ledger,
       migrate: (plugin) => database.migrate(plugin),
       readConfig: readAgain,
     })
+    const unguard = options.ownsProcess ? guard(plugins, ledger, log) : () => undefined
+    undo.defer(unguard)
     for (const each of await plugins.load()) tables.set(each.plugin, each)
     const database = await Database.open(
       {
@@ -287,11 +305,13 @@ async function boot(options: KernelOptions): Promise<Booted> {
       hooks,
       log,
       plugins,
+      ledger,
       parts,
       queue,
       heads,
       gates,
       folder,
+      unguard,
       stopping: new AbortController(),
     }
   } catch (error) {
@@ -363,6 +383,18 @@ async function deployment({ config, dataDir, database, key, hooks, clock, log, c
   const heads = new Heads(parts, deployments)
   const routes = new RouteService({ database, apps, hooks, clock, pauses, publish: () => tables.publish() })
   return { parts, queue, heads, deployments, routes, logs: new LogService(parts, deployments) }
+}
+
+function guard(plugins: PluginHost, ledger: PluginLedger, log: Logger): () => void {
+  reportFatalErrors(ledger.folder, ledger.reportName)
+  return guardProcess({
+    suspects: plugins,
+    unnamed(error, fatal) {
+      const what = fatal ? 'an error reached nobody, and Rivetr ends' : 'a promise was left alone and failed'
+      log.error(what, errorFields(error))
+      if (fatal) process.exit(1)
+    },
+  })
 }
 
 function appsDirOf(config: KernelConfig, dataDir: string): string {

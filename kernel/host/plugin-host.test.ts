@@ -293,6 +293,77 @@ test('a setup that hangs is cut, and what it registers afterwards goes nowhere',
   assert.equal(await kernel.get(Hooks).call('preDeploy', {} as never), undefined)
 })
 
+for (const phase of ['load', 'start'] as const) {
+  test(`a ${phase} that hangs is cut, and everyone else runs`, async () => {
+    const clock = new TestClock()
+    const life: string[] = []
+    const asked = Promise.withResolvers<void>()
+    const hang = () => {
+      asked.resolve()
+      return new Promise<never>(() => undefined)
+    }
+    const slow = testPlugin(
+      { name: 'slow' },
+      { setup: () => undefined, ...(phase === 'start' ? { start: hang } : {}) },
+    )
+    const booting = createTestKernel({
+      plugins: [phase === 'load' ? { ...slow, load: hang } : slow, bystander(life)],
+      clock,
+    })
+    await asked.promise
+    await clock.advance(30_000)
+    await using kernel = await booting
+    const { state, error } = stateOf(kernel, 'slow') ?? {}
+    assert.deepEqual([state, error?.phase], ['failed', phase])
+    assert.match(error?.message ?? '', new RegExp(`its ${phase} did not end within 30000 ms`))
+    assert.deepEqual(life, ['setup', 'started'])
+  })
+}
+
+test('J10: a plugin that registers half and throws leaves nothing behind, and others are told in order', async () => {
+  const told: number[] = []
+  const half = testPlugin(
+    { name: 'half' },
+    {
+      setup(ctx) {
+        ctx.tap('routesChanged', () => void told.push(-1))
+        ctx.tap('preDeploy', () => undefined)
+        ctx.route(route('/api/x/half'))
+        ctx.every(1_000, async () => void told.push(-1))
+        throw new Error('half way')
+      },
+    },
+  )
+  const thrower = testPlugin(
+    { name: 'thrower' },
+    {
+      setup(ctx) {
+        ctx.tap('routesChanged', () => {
+          throw new Error('again')
+        })
+      },
+    },
+  )
+  const listener = testPlugin(
+    { name: 'listener' },
+    { setup: (ctx) => ctx.tap('routesChanged', ({ added }) => void told.push(added.length)) },
+  )
+  const clock = new TestClock()
+  await using kernel = await createTestKernel({ plugins: [half, thrower, listener], clock })
+  await clock.advance(10_000)
+  const events = 10_000
+  for (let event = 0; event < events; event += 1)
+    await kernel.kernel.hooks.settle('routesChanged', { added: Array(event).fill({}), removed: [] } as never)
+  assert.deepEqual(
+    told,
+    Array.from({ length: events }, (_, event) => event),
+  )
+  const [tap] = stateOf(kernel, 'thrower')?.taps ?? []
+  assert.deepEqual([tap?.muted, tap?.errors], [true, 5])
+  assert.deepEqual(kernel.get(Contributions).routes, [])
+  assert.deepEqual(stateOf(kernel, 'half')?.taps, [])
+})
+
 test('plugins stop in the reverse order of their set-up', async () => {
   const order: string[] = []
   const plugin = (name: string, requires: string[], provides: string[]) =>

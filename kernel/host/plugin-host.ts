@@ -1,3 +1,4 @@
+import { sep } from 'node:path'
 import {
   type Clock,
   type Logger,
@@ -15,12 +16,18 @@ import { createContext, type HostParts } from './context.ts'
 import type { AnyPlugin, FoundPlugin } from './discovery.ts'
 import { errorFields } from './logger.ts'
 import { orderPlugins, providersOf } from './order.ts'
+import { asKernel, asPlugin } from './plugin-code.ts'
+import type { PluginLedger } from './plugin-ledger.ts'
 import { Scope } from './scope.ts'
 
 type Phase = 'load' | 'configure' | 'migrate' | 'setup' | 'start'
 
 /** How long a plugin may take to be set up, and to start. */
 const phaseLimitMs = 30_000
+
+/** A plugin that fails so often outside of every call within so long is set aside. */
+const straysUntilAside = 5
+const strayWindowMs = 60_000
 
 /** One plugin and where it is in its life. */
 interface PluginRecord {
@@ -32,6 +39,8 @@ interface PluginRecord {
   context?: PluginContext<Record<string, unknown>>
   error?: { code: string; message: string; phase: string }
   phases: Record<string, number>
+  /** When it failed outside of every call, lately. */
+  strays: number[]
 }
 
 export interface PluginHostParts extends HostParts {
@@ -39,6 +48,7 @@ export interface PluginHostParts extends HostParts {
   readonly log: Logger
   readonly kernelTokens: ReadonlySet<string>
   readonly onFailure: 'continue' | 'abort'
+  readonly ledger: PluginLedger
   migrate(plugin: string): Promise<void>
   readConfig(): Promise<RawConfig>
 }
@@ -52,15 +62,51 @@ export class PluginHost implements Plugins {
   constructor(found: readonly FoundPlugin[], disabled: readonly string[], parts: PluginHostParts) {
     this.#parts = parts
     this.#records = new Map(
-      found.map((plugin) => [
-        plugin.manifest.name,
-        {
-          found: plugin,
-          state: disabled.includes(plugin.manifest.name) ? 'disabled' : 'discovered',
-          phases: {},
-        },
-      ]),
+      found.map((plugin) => [plugin.manifest.name, recordOf(plugin, disabled, parts.ledger)]),
     )
+  }
+
+  /** The plugin in whose folder a file lies. */
+  ownerOf(file: string): string | undefined {
+    const owner = [...this.#records.values()].find(
+      ({ found: { folder } }) => folder !== undefined && file.startsWith(folder + sep),
+    )
+    return owner?.found.manifest.name
+  }
+
+  /** Something of a plugin failed outside of every call of it. Again and again, and it does not run any more. */
+  stray(name: string, where: string, error: unknown): void {
+    const record = this.#records.get(name)
+    if (record === undefined) return
+    const { clock, log } = this.#parts
+    if (record.scope === undefined)
+      log.warn(`plugin ${name} failed in ${where}`, { plugin: name, ...errorFields(error) })
+    else record.scope.failed(where, error)
+    const now = clock.now()
+    record.strays = [...record.strays.filter((at) => now - at < strayWindowMs), now]
+    if (record.found.builtIn || record.strays.length < straysUntilAside) return
+    record.strays = []
+    const why = `it failed ${straysUntilAside} times within a minute outside of every call, last in ${where}: ${messageOf(error)}`
+    void asKernel(() => this.#setAside(record, why))
+  }
+
+  async #setAside(record: PluginRecord, why: string): Promise<void> {
+    const { name } = record.found.manifest
+    if (record.state === 'failed' || record.state === 'disabled') return
+    this.#parts.ledger.setAside(name, why)
+    const affected = this.#order.includes(name) ? [...this.#dependentsOf(name)] : [record]
+    this.#record(record, 'running', new RivetrError('plugin_failed', `set aside: ${why}`))
+    for (const each of affected.reverse()) {
+      this.#parts.hooks.absent(each.found.manifest.name, 'failed')
+      await each.scope?.dispose()
+      const cause = this.#brokenRequirement(each)
+      if (each !== record && cause !== undefined)
+        this.#record(
+          each,
+          'running',
+          new RivetrError('plugin_failed', `plugin ${each.found.manifest.name} cannot run: ${cause}`),
+        )
+    }
   }
 
   /** Imports every plugin that is to run. Their entities are known afterwards. */
@@ -69,7 +115,7 @@ export class PluginHost implements Plugins {
       if (record.state === 'disabled') continue
       await this.#attempt(record, 'load', async () => {
         record.state = 'loading'
-        const definition = await record.found.load()
+        const definition = await this.#bounded(record, 'load', () => record.found.load())
         tablesOf(definition)
         record.definition = definition
       })
@@ -180,8 +226,8 @@ export class PluginHost implements Plugins {
     record.context = createContext(found.manifest, config, scope, container.child(), this.#parts)
     const { context } = record
     await this.#attempt(record, 'setup', async () => {
-      await this.#bounded('setup', async () => definition.setup(context as never))
-      this.#contributeEdge(record, scope)
+      await this.#bounded(record, 'setup', async () => definition.setup(context as never))
+      asPlugin(name, () => this.#contributeEdge(record, scope))
       record.state = 'configured'
     })
   }
@@ -208,7 +254,7 @@ export class PluginHost implements Plugins {
       )
     }
     await this.#attempt(record, 'start', async () => {
-      await this.#bounded('start', async () => definition.start?.(context as never))
+      await this.#bounded(record, 'start', async () => definition.start?.(context as never))
       record.state = 'running'
     })
   }
@@ -228,6 +274,11 @@ export class PluginHost implements Plugins {
   }
 
   #fail(record: PluginRecord, phase: string, error: unknown): void {
+    this.#record(record, phase, error)
+    if (this.#parts.onFailure === 'abort' || isSettingsFault(phase, error)) throw error
+  }
+
+  #record(record: PluginRecord, phase: string, error: unknown): void {
     const { name } = record.found.manifest
     record.state = 'failed'
     record.error = {
@@ -237,10 +288,12 @@ export class PluginHost implements Plugins {
     }
     this.#parts.log.error(`plugin ${name} failed (${phase})`, { plugin: name, ...errorFields(error) })
     this.#parts.hooks.notify('pluginFailed', { plugin: name, phase, error: record.error })
-    if (this.#parts.onFailure === 'abort' || isSettingsFault(phase, error)) throw error
   }
 
-  async #bounded(phase: Phase, work: () => Promise<void>): Promise<void> {
+  /** Should the process end meanwhile, the next start knows in whose code. */
+  async #bounded<T>({ found }: PluginRecord, phase: Phase, work: () => Promise<T>): Promise<T> {
+    const { name } = found.manifest
+    const ended = found.builtIn ? () => undefined : this.#parts.ledger.during(name, phase)
     let takeBack: () => void = () => undefined
     const late = new Promise<never>((_, reject) => {
       takeBack = this.#parts.clock.after(phaseLimitMs, () =>
@@ -248,9 +301,10 @@ export class PluginHost implements Plugins {
       )
     })
     try {
-      await Promise.race([work(), late])
+      return await Promise.race([asPlugin(name, work), late])
     } finally {
       takeBack()
+      ended()
     }
   }
 
@@ -290,6 +344,18 @@ export class PluginHost implements Plugins {
     const record = this.#records.get(name)
     if (record === undefined) throw new Error(`no plugin ${name}`)
     return record
+  }
+}
+
+function recordOf(found: FoundPlugin, disabled: readonly string[], ledger: PluginLedger): PluginRecord {
+  const { name } = found.manifest
+  const against = ledger.reasonAgainst(name, found.builtIn)
+  return {
+    found,
+    state: disabled.includes(name) || against !== undefined ? 'disabled' : 'discovered',
+    ...(against === undefined ? {} : { error: { code: 'unavailable', message: against, phase: 'discover' } }),
+    phases: {},
+    strays: [],
   }
 }
 

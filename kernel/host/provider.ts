@@ -1,5 +1,6 @@
 import { type GuardOwner, providerError, RivetrError } from '@rivetr/sdk'
 import { assertOutsideTransaction } from '../data/transaction.ts'
+import { asPlugin } from './plugin-code.ts'
 
 /**
  * Stands before a provider: an error in a call names plugin and method, a call after the plugin stopped is `unavailable`,
@@ -16,7 +17,7 @@ export function guardProvider<T>(token: string, provider: T, owner: GuardOwner):
       assertOutsideTransaction(where)
       try {
         const method = Reflect.get(provider, property) as (...args: unknown[]) => unknown
-        const result = method.apply(provider, args)
+        const result = asPlugin(owner.plugin, () => method.apply(provider, args))
         return result instanceof Promise ? result.catch((error: unknown) => fail(where, error)) : result
       } catch (error) {
         return fail(where, error)

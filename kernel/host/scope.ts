@@ -1,5 +1,6 @@
 import type { Clock, GuardOwner, Logger } from '@rivetr/sdk'
 import { errorFields } from './logger.ts'
+import { asPlugin } from './plugin-code.ts'
 
 /** How long one undo may take before the next is tried. */
 const undoLimitMs = 10_000
@@ -69,7 +70,7 @@ export class Scope implements GuardOwner {
       )
     })
     try {
-      await Promise.race([undo(), late])
+      await Promise.race([asPlugin(this.plugin, undo), late])
     } finally {
       takeBack()
     }

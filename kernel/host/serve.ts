@@ -3,7 +3,6 @@ import { pluginFoldersOf } from './config.ts'
 import { judgeConfig } from './config-check.ts'
 import { discoverPlugins, type FoundPlugin } from './discovery.ts'
 import { Kernel } from './kernel.ts'
-import { errorFields } from './logger.ts'
 
 export interface ServeOptions {
   readonly configFile?: string | undefined
@@ -24,15 +23,13 @@ export async function serve({ configFile, safeMode = false, foreground }: ServeO
       plugins: await pluginsFor(configFile),
       configFile,
       safeMode,
+      ownsProcess: true,
       onStop: ending.resolve,
     })
   } catch (error) {
     process.stderr.write(`rivetr: ${error instanceof Error ? error.message : String(error)}\n`)
     return 1
   }
-  process.on('unhandledRejection', (error) =>
-    kernel.log.error('a promise was left alone and failed', errorFields(error)),
-  )
   const reason = await ending.promise
   kernel.log.info(`Rivetr stops (${reason})`)
   await kernel.stop(reason)
