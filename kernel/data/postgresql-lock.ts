@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { messageOf, RivetrError } from '@rivetr/sdk'
 import type pg from 'pg'
 import type { Manager } from './dialect.ts'
-import { cutSession, openSession, sessionName } from './postgresql-session.ts'
+import { cutSession, endSession, openSession, sessionName } from './postgresql-session.ts'
 
 /** Advisory locks of ours have this as the first of their two numbers ("RVTR"). */
 const ours = 0x52_56_54_52
@@ -24,6 +24,8 @@ export class SessionLost extends RivetrError {}
 export interface LockOptions {
   readonly place: string
   connect(name: string): Promise<pg.ClientConfig>
+  /** How long the server may leave a statement without an answer. */
+  readonly answerLimitMs?: number | undefined
   /** The session is gone: what other sessions wait for will not come either. */
   onAway(error: Error): void
   /** Another Rivetr has the database now: this one has to stop. */
@@ -54,11 +56,11 @@ export class InstanceLock {
     const lock = new InstanceLock(options)
     const session = await lock.#open()
     const holder = await lock.#acquire(session).catch(async (error: unknown) => {
-      await session.end().catch(() => undefined) // an open one would keep the process, and the lock
+      await endSession(session) // an open one would keep the process, and the lock
       throw error
     })
     if (holder !== undefined) {
-      await session.end()
+      await endSession(session)
       throw lock.#refusal(holder)
     }
     lock.#keeping = lock.#keep(session)
@@ -98,12 +100,13 @@ export class InstanceLock {
 
   async release(): Promise<void> {
     this.#closing.abort()
-    await this.#session?.end().catch(() => undefined)
+    if (this.#session !== undefined) await endSession(this.#session)
     await this.#keeping
   }
 
   async #open(): Promise<pg.Client> {
-    return openSession(await this.#options.connect(sessionName(this.#token)))
+    const { connect, answerLimitMs } = this.#options
+    return openSession(await connect(sessionName(this.#token)), answerLimitMs)
   }
 
   /** Returns who has it instead. */
@@ -155,7 +158,7 @@ export class InstanceLock {
     void this.#beat(session, ended.signal).then(end.resolve, end.resolve)
     const error = await end.promise
     ended.abort()
-    await session.end().catch(() => undefined)
+    await endSession(session)
     return error
   }
 
@@ -173,26 +176,35 @@ export class InstanceLock {
 
   /** Undefined: Rivetr stops, or another one has the database. */
   async #renew(): Promise<pg.Client | undefined> {
-    while (!this.#closing.signal.aborted) {
+    const { signal } = this.#closing
+    while (!signal.aborted) {
       let session: pg.Client | undefined
+      const cut = () => session && cutSession(session, new Error('Rivetr stops'))
+      signal.addEventListener('abort', cut)
       try {
         session = await this.#open()
         const holder = await this.#acquire(session)
         if (holder === undefined) {
           if (await this.#isOurs(session)) return session
           this.#lose('another Rivetr was at work in it meanwhile')
-          await session.end()
+          await endSession(session)
           return undefined
         }
-        await session.end()
+        await endSession(session)
         if (!holder.includes(` ${this.#token} `) && holder.startsWith('rivetr ')) {
           this.#lose(`now ${holder} has it`)
           return undefined
         }
-      } catch {
-        await session?.end().catch(() => undefined) // the server is still away
+      } catch (error) {
+        if (session !== undefined) {
+          this.#session = undefined
+          this.#options.onAway(error as Error) // it was there for a moment, for others too
+          await endSession(session)
+        }
+      } finally {
+        signal.removeEventListener('abort', cut)
       }
-      await sleep(pauseMs, undefined, { signal: this.#closing.signal }).catch(() => undefined)
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined)
     }
     return undefined
   }

@@ -8,6 +8,10 @@ import type { PostgresqlTarget } from './postgresql-url.ts'
 const connectLimitMs = 5_000
 /** How long another program may hold what a statement needs. */
 const lockLimitMs = 15_000
+/** How long a statement may be without its answer. Longer than a lock is waited for, which the server itself ends. */
+export const answerLimitMs = 30_000
+/** How long a server may take to say goodbye. */
+const endLimitMs = 2_000
 
 /** What every session of ours starts with, whatever the server's own settings are. */
 const settings = [
@@ -45,22 +49,52 @@ export async function sessionOptions(target: PostgresqlTarget, name: string): Pr
 }
 
 /** A session of one's own, outside of any pool. */
-export async function openSession(options: pg.ClientConfig): Promise<pg.Client> {
+export async function openSession(options: pg.ClientConfig, limitMs = answerLimitMs): Promise<pg.Client> {
   const client = new pg.Client(options)
   client.on('error', () => undefined) // whoever uses it hears of it by `end`
+  limitAnswers(client, () => limitMs)
   try {
     await client.connect()
   } catch (error) {
-    await client.end().catch(() => undefined)
+    await endSession(client)
     throw error
   }
   return client
 }
 
-/** Ends it at once, whatever the server does; `pg` says it to whoever waits for an answer. */
-export function cutSession(client: pg.ClientBase, error: Error): void {
+/**
+ * Cuts the session when a statement has had no answer for so long: a server that hangs, or to which nothing leads any more,
+ * says nothing by itself. Undefined: as long as it takes.
+ */
+export function limitAnswers(client: pg.ClientBase, limitMs: () => number | undefined): void {
+  const query = client.query.bind(client) as (...args: unknown[]) => Promise<unknown>
+  const limited = async (...args: unknown[]) => {
+    const limit = limitMs()
+    if (limit === undefined) return query(...args)
+    const late = setTimeout(
+      () => cutSession(client, new Error(`the server has not answered for ${limit / 1000} s`)),
+      limit,
+    )
+    try {
+      return await query(...args)
+    } finally {
+      clearTimeout(late)
+    }
+  }
+  Object.assign(client, { query: limited })
+}
+
+/** Says goodbye, and goes in any case. */
+export async function endSession(client: pg.Client): Promise<void> {
+  const late = setTimeout(() => cutSession(client, new Error('the server says no goodbye')), endLimitMs)
+  await client.end().catch(() => undefined)
+  clearTimeout(late)
+}
+
+/** Ends it at once, whatever the server does; whoever waits for an answer is told so in the words of `pg`. */
+export function cutSession(client: pg.ClientBase, { message }: Error): void {
   const { connection } = client as unknown as { connection: { stream: { destroy(error: Error): void } } }
-  connection.stream.destroy(error)
+  connection.stream.destroy(new Error(`Connection terminated: ${message}`))
 }
 
 async function tlsOptions(target: PostgresqlTarget): Promise<pg.ClientConfig['ssl']> {

@@ -6,7 +6,7 @@ import type pg from 'pg'
 import { type Dialect, type Manager, type Orm, ormOptions, refuseNewer, type Tables } from './dialect.ts'
 import { asOurs, awayReason, isAway, isTakenBack, openingFault } from './postgresql-faults.ts'
 import { InstanceLock, lostSession, SessionLost } from './postgresql-lock.ts'
-import { cutSession, sessionName, sessionOptions } from './postgresql-session.ts'
+import { answerLimitMs, cutSession, limitAnswers, sessionName, sessionOptions } from './postgresql-session.ts'
 import { type PostgresqlTarget, parsePostgresqlUrl } from './postgresql-url.ts'
 import { Turns } from './turns.ts'
 
@@ -15,6 +15,8 @@ const oldest = 13
 const bootLimitMs = 30_000
 const limitMs = 15_000
 const pauseMs = 200
+/** How long what is under way may take when Rivetr stops. */
+const closeLimitMs = 5_000
 /** Reads at the same time; of writers there is only ever one. */
 const connections = 8
 
@@ -26,6 +28,8 @@ export interface PostgresqlOptions {
   readonly onTaken?: ((error: RivetrError) => void) | undefined
   /** How long a boot waits for a server that is away. */
   readonly bootLimitMs?: number | undefined
+  /** How long a server may leave a statement without an answer. */
+  readonly answerLimitMs?: number | undefined
 }
 
 /** Opens the database for this process alone. Errors: `data_unusable` with what is wrong and what to do. */
@@ -34,14 +38,15 @@ export async function openPostgresql(
   tables: readonly Tables[],
 ): Promise<PostgresqlDialect> {
   const target = parsePostgresqlUrl(options.url)
-  const cuts = new Set<(error: Error) => void>()
+  const pool = new Connections(options.answerLimitMs)
   const lock = await whenUp(options.bootLimitMs ?? bootLimitMs, () =>
     InstanceLock.take({
       place: target.place,
       connect: (name) => sessionOptions(target, name),
+      answerLimitMs: options.answerLimitMs,
       onAway: (error) => {
         options.report?.(lostSession(error))
-        for (const cut of cuts) cut(error)
+        pool.cut(error)
       },
       onTaken: (error) => options.onTaken?.(error),
     }),
@@ -56,7 +61,7 @@ export async function openPostgresql(
       ensureDatabase: false,
       driverOptions: {
         ...(await sessionOptions(target, sessionName('data'))),
-        onPoolCreated: (pool: pg.Pool) => watchPool(pool, cuts),
+        onPoolCreated: (made: pg.Pool) => pool.watch(made),
       },
       pool: { min: 0, max: connections, idleTimeoutMillis: 60_000 },
       discovery: { onMetadata: asInSqlite },
@@ -64,9 +69,9 @@ export async function openPostgresql(
     })
     orm = postgresql as unknown as Orm
     await refuseNewer(orm, target.place)
-    return new PostgresqlDialect(orm, lock, target)
+    return new PostgresqlDialect(orm, lock, pool, target)
   } catch (error) {
-    await orm?.close(true)
+    if (orm !== undefined) await pool.close(orm)
     await lock.release()
     throw openingFault(error, target)
   }
@@ -78,13 +83,15 @@ export class PostgresqlDialect implements Dialect {
   readonly orm: Orm
   readonly place: string
   readonly #lock: InstanceLock
+  readonly #pool: Connections
   readonly #writers = new Turns(1)
   readonly #closing = new AbortController()
 
-  constructor(orm: Orm, lock: InstanceLock, { place }: PostgresqlTarget) {
+  constructor(orm: Orm, lock: InstanceLock, pool: Connections, { place }: PostgresqlTarget) {
     this.orm = orm
     this.place = place
     this.#lock = lock
+    this.#pool = pool
   }
 
   read<T>(ask: (em: Manager) => Promise<T>): Promise<T> {
@@ -101,7 +108,7 @@ export class PostgresqlDialect implements Dialect {
   }
 
   alter(work: () => Promise<void>): Promise<void> {
-    return this.#inTurn((giveUpAt) => this.#patiently(giveUpAt, work))
+    return this.#inTurn((giveUpAt) => this.#patiently(giveUpAt, () => this.#pool.unhurried(work)))
   }
 
   /** SQLite has nothing before everything, PostgreSQL after it. */
@@ -129,7 +136,7 @@ export class PostgresqlDialect implements Dialect {
 
   async close(): Promise<void> {
     this.#closing.abort(new RivetrError('unavailable', 'Rivetr stops'))
-    await this.orm.close(true)
+    await this.#pool.close(this.orm)
     await this.#lock.release()
   }
 
@@ -206,13 +213,45 @@ export class PostgresqlDialect implements Dialect {
   }
 }
 
-function watchPool(pool: pg.Pool, cuts: Set<(error: Error) => void>): void {
-  pool.on('connect', (client) => {
-    const cut = (error: Error) => cutSession(client, error)
-    cuts.add(cut)
-    client.once('end', () => cuts.delete(cut))
-    letDeadConnectionsGo(client)
-  })
+/** The connections of the pool: none of them waits for a server for ever. */
+class Connections {
+  readonly #limitMs: number
+  readonly #cuts = new Set<(error: Error) => void>()
+  #unhurried = 0
+
+  constructor(limitMs = answerLimitMs) {
+    this.#limitMs = limitMs
+  }
+
+  watch(pool: pg.Pool): void {
+    pool.on('connect', (client) => {
+      const cut = (error: Error) => cutSession(client, error)
+      this.#cuts.add(cut)
+      client.once('end', () => this.#cuts.delete(cut))
+      limitAnswers(client, () => (this.#unhurried > 0 ? undefined : this.#limitMs))
+      letDeadConnectionsGo(client)
+    })
+  }
+
+  cut(error: Error): void {
+    for (const cut of this.#cuts) cut(error)
+  }
+
+  /** Changes of large tables take as long as they take. */
+  async unhurried<T>(work: () => Promise<T>): Promise<T> {
+    this.#unhurried += 1
+    try {
+      return await work()
+    } finally {
+      this.#unhurried -= 1
+    }
+  }
+
+  async close(orm: Orm): Promise<void> {
+    const late = setTimeout(() => this.cut(new Error('Rivetr stops')), closeLimitMs)
+    await orm.close(true)
+    clearTimeout(late)
+  }
 }
 
 /**

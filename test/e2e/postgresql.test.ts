@@ -243,6 +243,53 @@ describe('a database on PostgreSQL', () => {
     }
   })
 
+  const overRelay = async (answerLimitMs: number) => {
+    const relay = await PostgresRelay.start(server.port)
+    const url = (await newDatabase()).replace(`:${server.port}/`, `:${relay.port}/`)
+    const database = await open(url, { answerLimitMs })
+    await database.migrate('kernel')
+    return { relay, database, [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose]() }
+  }
+
+  test('a server that says nothing more keeps no stop waiting', { timeout: 60_000 }, async () => {
+    await using here = await overRelay(60_000)
+    here.relay.leave('silent')
+    const write = here.database.rows.insert(FactRow, { name: 'a', value: 'b' })
+    const refused = assert.rejects(write, { code: 'unavailable' })
+    const begun = Date.now()
+    await here.database.close()
+    await refused
+    assert.ok(Date.now() - begun < 20_000, `${Date.now() - begun} ms`)
+  })
+
+  test('a statement that is never answered is asked again on another connection', {
+    timeout: 60_000,
+  }, async () => {
+    await using here = await overRelay(2_000)
+    here.relay.leaveAt('pg_advisory_xact_lock')
+    const write = here.database.rows.insert(FactRow, { name: 'a', value: 'b' })
+    await until('silence', () => here.relay.away)
+    here.relay.comeBack('anew')
+    await write
+    assert.equal(await here.database.rows.count(FactRow, { name: 'a' }), 1)
+    await here.database.close()
+  })
+
+  test('a server that goes silent while the lost session is renewed is asked anew', {
+    timeout: 60_000,
+  }, async () => {
+    await using here = await overRelay(2_000)
+    const name = here.database.place.split(' ')[0] ?? ''
+    here.relay.leaveAt('pg_try_advisory_lock')
+    await server.sql(
+      `select pg_terminate_backend(pid) from pg_stat_activity where usename = 'rivetr' and datname = '${name}'`,
+    )
+    await until('silence', () => here.relay.away)
+    here.relay.comeBack('anew')
+    await here.database.rows.insert(FactRow, { name: 'a', value: 'b' })
+    await here.database.close()
+  })
+
   test('who lost the database to another Rivetr writes nothing more, not even what is under way, and says so', async () => {
     const taken: string[] = []
     const reports: string[] = []

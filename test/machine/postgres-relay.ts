@@ -8,6 +8,7 @@ export class PostgresRelay implements AsyncDisposable {
   readonly #sockets = new Set<Socket>()
   #cut: 'before' | 'after' | undefined
   #away: 'refused' | 'silent' | undefined
+  #leaveAt: string | undefined
   /** How often it did. */
   cuts = 0
 
@@ -31,6 +32,11 @@ export class PostgresRelay implements AsyncDisposable {
     this.#cut = when
   }
 
+  /** Leaves, silent, as soon as a client sends this: what it asks for never comes, and nothing else does. */
+  leaveAt(bytes: string): void {
+    this.#leaveAt = bytes
+  }
+
   /** `refused`: every connection is cut, and no other comes about; `silent`: they stand, and nothing comes over them. */
   leave(how: 'refused' | 'silent'): void {
     this.#away = how
@@ -39,9 +45,14 @@ export class PostgresRelay implements AsyncDisposable {
       else socket.pause()
   }
 
-  comeBack(): void {
+  /** `anew`: for connections that are made from now on; the others stay silent for ever. */
+  comeBack(how: 'as it was' | 'anew' = 'as it was'): void {
     this.#away = undefined
-    for (const socket of this.#sockets) socket.resume()
+    if (how === 'as it was') for (const socket of this.#sockets) socket.resume()
+  }
+
+  get away(): boolean {
+    return this.#away !== undefined
   }
 
   #join(client: Socket, server: Socket): void {
@@ -56,6 +67,11 @@ export class PostgresRelay implements AsyncDisposable {
       })
     }
     client.on('data', (bytes) => {
+      if (this.#leaveAt !== undefined && bytes.includes(this.#leaveAt)) {
+        this.#leaveAt = undefined
+        this.leave('silent')
+      }
+      if (this.#away !== undefined) return // it was under way when everything went silent
       if (this.#cut !== undefined && bytes.includes('commit')) {
         this.cuts += 1
         const when = this.#cut
