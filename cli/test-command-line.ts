@@ -7,7 +7,13 @@ import { join } from 'node:path'
 import { afterEach } from 'node:test'
 import { run } from './run.ts'
 
-type Answer = (body: unknown) => { status?: number; body?: unknown; events?: string }
+type Answer = (body: unknown) => {
+  status?: number
+  body?: unknown
+  events?: string
+  file?: string
+  breaksOff?: true
+}
 
 const cleanups: (() => Promise<unknown>)[] = []
 
@@ -73,12 +79,13 @@ export async function serve(answers: Record<string, Answer>): Promise<Api> {
           .writeHead(501)
           .end(JSON.stringify({ error: { code: 'unexpected', message: line } }))
       requests.push({ path: request.url ?? '', body, authorization: request.headers.authorization })
-      const { status = 200, body: data, events } = answer(body)
+      const { status = 200, body: data, events, file, breaksOff } = answer(body)
       response.writeHead(status, {
         'content-type': events ? 'text/event-stream' : 'application/json',
         connection: 'close',
       })
-      response.end(events ?? (data === undefined ? undefined : JSON.stringify(data)))
+      if (breaksOff) return void response.write(file, () => response.destroy())
+      response.end(events ?? file ?? (data === undefined ? undefined : JSON.stringify(data)))
     })
     server.listen(where as number)
     await once(server, 'listening')

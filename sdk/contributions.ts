@@ -84,6 +84,7 @@ export interface DataRoute<
 > extends RouteTerms<Params, Query, Body, Returns> {
   stream?: false
   socket?: false
+  download?: undefined
   handler(request: RouteRequest<Params, Query, Body>): Promise<z.input<Returns> | Reply<z.input<Returns>>>
 }
 
@@ -99,6 +100,7 @@ export interface StreamRoute<
 > extends RouteTerms<Params, Query, Body, Returns> {
   stream: true
   socket?: false
+  download?: undefined
   handler(request: RouteRequest<Params, Query, Body>): AsyncIterable<z.input<Returns>>
 }
 
@@ -123,14 +125,42 @@ export interface SocketRoute<
   method: 'GET'
   stream?: false
   socket: true
+  download?: undefined
   /** `request.signal` aborts when the client goes, may not any more, or Rivetr stops. */
   handler(request: RouteRequest<Params, Query, Body>, socket: RouteSocket): Promise<void>
+}
+
+/** A file that a client keeps. */
+export interface Download {
+  /** What no file name may hold is encoded, and folders are left out. */
+  readonly fileName: string
+  /**
+   * Bytes, or text as UTF-8. Taken no faster than the client takes them, and left (`return`) when it goes. An error before the
+   * first piece is answered like any other; after it the connection is cut, so that nobody takes a part for the whole.
+   */
+  readonly content: AsyncIterable<string | Uint8Array>
+}
+
+/** Answers with a file, however long. Who may not any more, or still reads when Rivetr stops, is cut off. */
+export interface DownloadRoute<
+  Params extends Shape | undefined,
+  Query extends Shape | undefined,
+  Body extends Shape | undefined,
+  Returns extends Shape,
+> extends RouteTerms<Params, Query, Body, Returns> {
+  method: 'GET'
+  stream?: false
+  socket?: false
+  /** The media type: `text/plain; charset=utf-8`. `returns` only tells the API document what is in the file. */
+  download: string
+  handler(request: RouteRequest<Params, Query, Body>): Promise<Download>
 }
 
 /** A route with its shapes forgotten, as the host keeps it. */
 export type AnyRoute = RouteTerms<Shape | undefined, Shape | undefined, Shape | undefined, Shape> & {
   stream?: boolean
   socket?: boolean
+  download?: string | undefined
   handler(
     request: RouteRequest<Shape, Shape, Shape>,
     socket?: RouteSocket,
@@ -147,7 +177,8 @@ export function defineRoute<
   route:
     | DataRoute<Params, Query, Body, Returns>
     | StreamRoute<Params, Query, Body, Returns>
-    | SocketRoute<Params, Query, Body, Returns>,
+    | SocketRoute<Params, Query, Body, Returns>
+    | DownloadRoute<Params, Query, Body, Returns>,
 ): AnyRoute {
   return route as unknown as AnyRoute
 }

@@ -28,5 +28,10 @@ export interface LogLine {
   cursor?: string | undefined
 }
 
+/** As people read it: `2027-01-31T12:00:00.000Z web.1 ready`. */
+export function lineText({ at, from, text }: Pick<LogLine, 'at' | 'from' | 'text'>): string {
+  return `${at} ${from === undefined ? '' : `${from} `}${text}`
+}
+
 /** Where a step, a builder or a source writes what a person will read. Secrets are masked on the way. */
 export type LineSink = (text: string, stream?: LogStream) => void

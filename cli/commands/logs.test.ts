@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { rivetr, serve } from '../test-command-line.ts'
+import { folderOfFiles, rivetr, serve } from '../test-command-line.ts'
 
 test('logs -f prints lines as they come, with --json one document per line', async () => {
   const events =
@@ -41,4 +43,37 @@ test('logs asks for the last hundred lines, or for all since a time', async () =
   }
   for (const words of ['yesterday', '10', '5w', '-1m', '99999999999999d'])
     assert.equal((await rivetr(api, 'logs', 'shop', `--since=${words}`)).exitCode, 2, words)
+})
+
+test('logs --download keeps a log in a file, and nothing of one that breaks off', async () => {
+  const folder = await folderOfFiles({ 'old.log': 'old' })
+  const path = join(folder, 'shop.log')
+  const api = await serve({
+    'GET /api/apps/shop/logs/download': () => ({ file: 't web.1 one\nt web.1 two\n' }),
+    'GET /api/deployments/d1/logs/download': () => ({ file: 't build one\n' }),
+    'GET /api/deployments/d2/logs/download': () => ({ file: 't build', breaksOff: true }),
+  })
+  const download = (...words: string[]) => rivetr(api, 'logs', 'shop', '--download', ...words)
+  const first = await download(path, '--since', '2027-01-31T12:00:00Z', '--process', 'web', '--json')
+  assert.deepEqual(JSON.parse(first.stdout), { file: path, bytes: 24 })
+  assert.equal(
+    api.requests[0]?.path,
+    '/api/apps/shop/logs/download?since=2027-01-31T12%3A00%3A00.000Z&process=web',
+  )
+  assert.equal(await readFile(path, 'utf8'), 't web.1 one\nt web.1 two\n')
+  assert.equal((await download(path, '--deployment', 'd1')).exitCode, 0)
+  assert.equal(await readFile(path, 'utf8'), 't build one\n')
+  const old = await download(join(folder, 'old.log'), '--deployment', 'd2')
+  assert.equal(old.exitCode, 1)
+  assert.match(old.stderr, /the log was not kept in .*old\.log: /)
+  assert.equal(await readFile(join(folder, 'old.log'), 'utf8'), 'old')
+  assert.deepEqual((await readdir(folder)).sort(), ['old.log', 'shop.log'])
+  for (const words of [['-f'], ['-n', '3'], ['--deployment', 'd1', '--process', 'web']])
+    assert.equal((await download(path, ...words)).exitCode, 2, words.join())
+})
+
+test('logs --deployment shows the log of a deployment', async () => {
+  const items = [{ seq: 1, at: 't', from: 'build', stream: 'stdout', text: 'one' }]
+  const api = await serve({ 'GET /api/deployments/d1/logs?tail=100': () => ({ body: { items } }) })
+  assert.equal((await rivetr(api, 'logs', 'shop', '--deployment', 'd1')).stdout, 't build one\n')
 })

@@ -53,8 +53,15 @@ export function addDeployments(rivetr: Command, asking: Asking): void {
     .option('--since <time>', 'lines of the last 10m, 2h or 3d, or since a time such as 2027-01-31T12:00:00Z')
     .option('--process <name>', 'of one process only, such as web')
     .option('--replica <id>', 'of one replica only')
+    .option('--deployment <id>', 'the log of a deployment instead, with that of its build')
+    .option('--download <file>', 'all lines into a file, or those since a time')
     .addHelpText('after', () =>
-      examples(['rivetr logs shop -f', 'rivetr logs shop -n 20 --json', 'rivetr logs shop --since 10m']),
+      examples([
+        'rivetr logs shop -f',
+        'rivetr logs shop -n 20 --json',
+        'rivetr logs shop --since 10m',
+        'rivetr logs shop --since 1d --download shop.log',
+      ]),
     )
     .action(asking(async () => (await import('../commands/logs.ts')).showLogs))
 }

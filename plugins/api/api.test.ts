@@ -7,6 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   Contributions,
   type EdgeTapStats,
+  type LogLine,
+  lineText,
   RivetrError,
   type Runtime,
   Runtime as RuntimeToken,
@@ -131,6 +133,15 @@ test('a deployment that fails says why, in its record and in its log', async () 
     accept: 'text/event-stream',
   })
   assert.match(events.text, /event: end\ndata: \{\}\n\n$/)
+  const items = log.body.items as LogLine[]
+  const file = async (query: string) =>
+    (await stage.ask('GET', `/api/deployments/${failed.id}/logs/download${query}`)).text
+  assert.equal(await file(''), items.map((line) => `${lineText(line)}\n`).join(''))
+  assert.equal(await file('?after=1&until=2'), `${lineText(items[1] as LogLine)}\n`)
+  assert.equal(await file('?since=2999-01-01T00:00:00Z'), '')
+  assert.equal((await stage.ask('GET', '/api/deployments/none/logs/download')).status, 404)
+  assert.equal((await stage.ask('GET', '/api/apps/shop/logs/download')).text, '')
+  assert.equal((await stage.ask('GET', '/api/apps/none/logs/download')).status, 404)
   const listed = await stage.ask('GET', '/api/apps/shop/deployments')
   assert.deepEqual(
     (listed.body.items as { id: string }[]).map(({ id }) => id),

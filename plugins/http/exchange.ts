@@ -3,6 +3,7 @@ import {
   type AnyRoute,
   anonymous,
   type Clock,
+  type Download,
   type Hooks,
   type Logger,
   type Resource,
@@ -12,6 +13,7 @@ import {
 } from '@rivetr/sdk'
 import type { Context } from 'koa'
 import { authenticate, authorize, checkOrigin, checkSocketOrigin } from './access-check.ts'
+import { answerDownload } from './download.ts'
 import { requestCookies } from './request-cookies.ts'
 import { type RequestInput, readInput } from './request-input.ts'
 import { answerData, answerEvents, answerItems } from './route-answer.ts'
@@ -74,7 +76,8 @@ async function handle(
     const until = AbortSignal.any([answered(ctx), gone, stopping])
     return stillAllowed(ctx, permission, { hooks, clock, until })
   }
-  const signal = follow || socket ? AbortSignal.any([gone, stopping, permitted()]) : gone
+  const lasts = follow || socket || route.download !== undefined
+  const signal = lasts ? AbortSignal.any([gone, stopping, permitted()]) : gone
   const requestId: string = ctx.state.requestId
   const request = {
     ...input,
@@ -87,6 +90,8 @@ async function handle(
   } as Request
   if (socket) return answerSocket(ctx, route, request, { clock, log, requestId, signal })
   const returned = route.handler(request)
+  if (route.download !== undefined)
+    return answerDownload(ctx, route.download, (await returned) as Download, signal)
   if (!isStream(returned)) await answerData(ctx, route, await returned)
   else if (follow) await answerEvents(ctx, route, returned, { clock, log, requestId, signal })
   else await answerItems(ctx, route, returned)

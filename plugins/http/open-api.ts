@@ -81,8 +81,9 @@ const failure = {
   content: { 'application/json': { schema: errorShape } },
 }
 
-function answerOf({ status, stream, returns }: AnyRoute) {
+function answerOf({ status, stream, download, returns }: AnyRoute) {
   if (status === 204) return { description: 'Done.' }
+  if (download !== undefined) return { description: 'A file.', content: { [download]: { schema: returns } } }
   if (!stream) return { description: 'Done.', content: { 'application/json': { schema: returns } } }
   return {
     description: 'All there are now; as events, also those that follow.',

@@ -47,6 +47,12 @@ interface LogQuery {
   tail?: number | undefined
   since?: string | undefined
 }
+/** Which lines of a log in a file: those after a `seq`, up to another (that one, too), since a time (ISO 8601). */
+interface LogSpan {
+  after?: number | undefined
+  until?: number | undefined
+  since?: string | undefined
+}
 interface AppLogQuery extends LogQuery {
   replica?: string | undefined
   process?: string | undefined
@@ -166,6 +172,12 @@ export function createClient(options: ClientOptions) {
       /** What the replicas print from now on, until the signal aborts. */
       followLogs: (app: string, query: AppLogQuery = {}, signal?: AbortSignal) =>
         transport.follow<LogLine>(ofApp(app, 'logs'), { ...query }, signal),
+      /** The same as text, a line for each; what breaks off fails. */
+      downloadLogs: (
+        app: string,
+        query: LogSpan & Pick<AppLogQuery, 'replica' | 'process'> = {},
+        signal?: AbortSignal,
+      ) => transport.download(ofApp(app, 'logs/download'), { ...query }, signal),
     },
     runtimes: { list: () => get<Items<RuntimeInfo>>('/api/runtimes') },
     deployments: {
@@ -178,6 +190,9 @@ export function createClient(options: ClientOptions) {
       /** The log until the deployment ends. */
       followLogs: (id: string, query: LogQuery = {}, signal?: AbortSignal) =>
         transport.follow<LogLine>(ofDeployment(id, 'logs'), { ...query }, signal),
+      /** The same as text, a line for each; what breaks off fails. */
+      downloadLogs: (id: string, query: LogSpan = {}, signal?: AbortSignal) =>
+        transport.download(ofDeployment(id, 'logs/download'), { ...query }, signal),
     },
     certificates: {
       list: () => get<Items<CertificateStatus>>('/api/certificates'),

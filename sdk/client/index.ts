@@ -1,3 +1,4 @@
+export { lineText } from '../log.ts'
 export { everyPage } from '../model/every-page.ts'
 export type * from './answers.ts'
 export { ApiError, errorOf } from './api-error.ts'

@@ -55,6 +55,12 @@ export class Transport {
     return (await jsonOf(await this.#send(withQuery(path, more.query), init, more.signal))) as T
   }
 
+  /** The bytes of a file as they come. Errors: `ApiError`; while they are read, whatever the connection came to. */
+  async download(path: string, query?: Query, signal?: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const response = await this.#send(withQuery(path, query), { method: 'GET', headers: {} }, signal)
+    return response.body ?? new Blob([]).stream()
+  }
+
   /** The events of a stream, until it ends or the signal aborts. Errors: `ApiError`; the signal's reason. */
   async *follow<T>(path: string, query?: Query, signal?: AbortSignal): AsyncGenerator<T> {
     const headers = { accept: 'text/event-stream' }

@@ -1,0 +1,31 @@
+import { Readable } from 'node:stream'
+import type { Download } from '@rivetr/sdk'
+import type { Context } from 'koa'
+
+/** Answers with a file as it comes: no faster than the client takes it, and not on when it goes or `signal` aborts. */
+export async function answerDownload(
+  ctx: Context,
+  type: string,
+  { fileName, content }: Download,
+  signal: AbortSignal,
+): Promise<void> {
+  const pieces = content[Symbol.asyncIterator]()
+  const first = await pieces.next() // a failure is still a status
+  const body = Readable.from(beginningWith(first, pieces), { objectMode: false })
+  // Without an end, as koa does where the file itself fails, so that nobody takes a part for the whole.
+  const cut = () => void ctx.res.destroy()
+  if (signal.aborted) cut()
+  signal.addEventListener('abort', cut, { once: true })
+  ctx.status = 200
+  ctx.attachment(fileName)
+  ctx.type = type
+  ctx.body = body
+}
+
+async function* beginningWith<T>(first: IteratorResult<T>, rest: AsyncIterator<T>): AsyncGenerator<T> {
+  try {
+    for (let next = first; !next.done; next = await rest.next()) yield next.value
+  } finally {
+    await rest.return?.()
+  }
+}
