@@ -10,7 +10,7 @@ import {
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock, LogLine } from '@rivetr/sdk'
-import { LogFile } from './log-file.ts'
+import { LogFile, shortened } from './log-file.ts'
 
 /** Lines are written together, but not more than these. */
 const linesAtOnce = 500
@@ -91,8 +91,9 @@ export class AppLog {
   /** On a disk that is full it resolves when there is room again: what cannot be written stays with the engine. */
   async add(line: Omit<LogLine, 'seq'> & { readonly replica: string }, signal: AbortSignal): Promise<void> {
     this.#seq += 1
-    this.#waiting.push({ seq: this.#seq, ...line })
-    this.#waitingCharacters += line.text.length
+    const text = shortened(line.text)
+    this.#waiting.push({ seq: this.#seq, ...line, text })
+    this.#waitingCharacters += text.length
     if (line.cursor !== undefined) this.#cursors.set(line.replica, line.cursor)
     if (this.#waiting.length < linesAtOnce && this.#waitingCharacters < charactersAtOnce) {
       this.#scheduled ??= setImmediate(() => this.flush())

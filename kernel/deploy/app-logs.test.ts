@@ -38,6 +38,14 @@ const texts = (lines: readonly LogLine[]) => lines.map(({ text }) => text)
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, at) => String(from + at))
 
+test('of a line of 50 MB that a replica prints the beginning is kept, and how much is left out', async () => {
+  await using here = await opened()
+  const logs = here.open()
+  const text = 'x'.repeat(50 * 1024 * 1024)
+  await logs.writing('shop', (log) => log.add({ at: '', stream: 'stdout', text, replica: 'r1' }, ever))
+  assert.match((await read(logs))[0]?.text ?? '', /^x{262144} … 52166656 more characters are left out$/)
+})
+
 test('numbers go on over replicas and restarts, and it is known where each replica was', async () => {
   await using here = await opened()
   await print(here.open(), 1, 3, 'r1')

@@ -25,6 +25,15 @@ async function open() {
 
 const texts = (lines: LogLine[]) => lines.map(({ seq, text }) => `${seq} ${text}`)
 
+test('of a line of 50 MB the beginning is kept, and how much is left out', async () => {
+  await using here = await open()
+  const log = await here.logs.write('d1')
+  log.line('x'.repeat(50 * 1024 * 1024), 'stdout', 'build')
+  await log.close()
+  const [line] = await here.read()
+  assert.match(line?.text ?? '', /^x{262144} … 52166656 more characters are left out$/)
+})
+
 test('lines are numbered from 1, in order, with time, stream and step', async () => {
   await using here = await open()
   const log = await here.logs.write('d1')

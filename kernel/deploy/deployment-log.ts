@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Clock, LogLine, LogQuery, LogStream } from '@rivetr/sdk'
 import { mask } from '@rivetr/sdk/kit'
-import { cutLines, LogFile } from './log-file.ts'
+import { cutLines, LogFile, shortened } from './log-file.ts'
 
 /** So many lines wait for room on a full disk; after that the oldest of them go, and a line says so. */
 const mostWaiting = 5_000
@@ -129,7 +129,7 @@ export class DeploymentLog {
       seq: this.#seq,
       at: new Date(this.#clock.now()).toISOString(),
       stream,
-      text: this.#mask(text),
+      text: shortened(this.#mask(text)),
       ...(from ? { from } : {}),
     }
     this.#waiting.push(line)

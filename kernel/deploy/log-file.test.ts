@@ -35,6 +35,16 @@ async function numbersFrom(file: LogFile, from: number, until: number): Promise<
   return found
 }
 
+test('what is longer than any line that is written is passed over, so that a damaged file fits into memory', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-log-'))
+  const path = join(folder.path, 'log')
+  const lineOf = (seq: number, length: number) => `${JSON.stringify({ seq, text: 'x'.repeat(length) })}\n`
+  await writeFile(path, lineOf(1, 10) + lineOf(2, 20 * 1024 * 1024) + lineOf(3, 1_000_000))
+  await using file = await LogFile.find(path)
+  assert.ok(file)
+  assert.deepEqual(await numbersFrom(file, 0, await file.size()), [1, 3])
+})
+
 test('all lines of a file come in order, and what was cut off does not', async () => {
   await using here = await openFile()
   assert.deepEqual(await numbersFrom(here.file, 0, here.size), numbers)

@@ -3,6 +3,10 @@ import type { LogLine } from '@rivetr/sdk'
 
 const blockBytes = 64 * 1024
 const newline = 0x0a
+/** Runtimes and builders of ours cut lines at 64 KiB; one of a stranger's that does not must not fill the memory. */
+const longestText = 256 * 1024
+/** What is longer is no line that was written here, but a damaged file. */
+const longestLineBytes = 4 * 1024 * 1024
 /** Lines at the end of a file that may be none: a crash leaves half of one, once for each start. */
 export const cutLines = 16
 
@@ -46,6 +50,7 @@ export class LogFile implements AsyncDisposable {
         begin = end + 1
         if (line !== undefined) yield { line, end: restAt + begin }
       }
+      if (rest.length - begin > longestLineBytes) begin = rest.length // its end, when it comes, is none either
       rest = rest.subarray(begin)
       restAt += begin
     }
@@ -111,6 +116,12 @@ export class LogFile implements AsyncDisposable {
     const { buffer, bytesRead } = await this.#file.read(Buffer.allocUnsafe(length), 0, length, from)
     return buffer.subarray(0, bytesRead)
   }
+}
+
+/** What a log keeps of the text of a line. */
+export function shortened(text: string): string {
+  if (text.length <= longestText) return text
+  return `${text.slice(0, longestText)} … ${text.length - longestText} more characters are left out`
 }
 
 /** Undefined for a line that a crash cut off. */
