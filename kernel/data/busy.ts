@@ -7,7 +7,7 @@ const pauseMs = 20
 
 /**
  * Asks the database, again and again while another process writes. SQLite's own way of waiting would hold up all that this
- * process does. Errors: `unavailable` where the database stays held, and where its disk is full.
+ * process does. Errors: `unavailable` where the database stays held, and where its disk is full or may only be read.
  */
 export async function whenFree<T>(ask: () => Promise<T>): Promise<T> {
   const giveUpAt = Date.now() + limitMs // no clock of ours: the other process has its own
@@ -17,7 +17,7 @@ export async function whenFree<T>(ask: () => Promise<T>): Promise<T> {
     } catch (error) {
       const said = messageOf(error)
       // The driver's message is a whole statement with its values: nothing for an answer or a record.
-      if (/database or disk is full|disk I\/O error/.test(said))
+      if (/database or disk is full|disk I\/O error|readonly database/.test(said))
         throw new RivetrError('unavailable', 'the database could not be written', { cause: error })
       if (!said.includes('database is locked')) throw error
       if (Date.now() > giveUpAt)

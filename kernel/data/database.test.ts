@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtempDisposable, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Database as DatabaseToken, defineEntity, Hooks, p, Secrets } from '@rivetr/sdk'
 import { createTestKernel, testDatabase, testDialect, testPlugin } from '@rivetr/testing'
+import { whenFree } from './busy.ts'
 import { Database, isDuplicate } from './database.ts'
 import { AppRow, FactRow, SecretRow } from './entities/index.ts'
 import { ensureInstanceId, nextEpoch } from './facts.ts'
@@ -345,3 +347,52 @@ async function migrated() {
   await here.database.migrate('kernel')
   return here
 }
+
+onSqlite('I7: rows that were read are no open transaction: the log is written back meanwhile', async () => {
+  await using here = await open([noteTables])
+  for (const owner of ['kernel', 'notes']) await here.database.migrate(owner)
+  await here.database.transaction((rows) => rows.insert(Note, { id: 'a', text: 'x' }))
+  await here.database.rows.find(Note, {})
+  using other = new DatabaseSync(join(here.folder, 'rivetr.db'))
+  const { busy, log, checkpointed } = other.prepare('pragma wal_checkpoint(truncate)').get() ?? {}
+  assert.deepEqual([busy, log, checkpointed], [0, 0, 0])
+})
+
+for (const [what, lost] of [
+  ['its index is gone', 0],
+  ['the last pages never reached the disk', 5_000],
+] as const)
+  onSqlite(`I7: after a power cut the database opens with all that was whole: ${what}`, async () => {
+    await using before = await open([noteTables])
+    for (const owner of ['kernel', 'notes']) await before.database.migrate(owner)
+    for (let at = 0; at < 20; at += 1)
+      await before.database.transaction((rows) =>
+        rows.insert(Note, { id: String(at).padStart(2, '0'), text: 'x'.repeat(4_000) }),
+      )
+    await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-database-'))
+    for (const name of ['rivetr.db', 'rivetr.db-wal'])
+      await copyFile(join(before.folder, name), join(folder.path, name))
+    const log = join(folder.path, 'rivetr.db-wal')
+    await truncate(log, (await stat(log)).size - lost)
+    const after = await Database.open({ folder: folder.path }, [noteTables])
+    try {
+      const ids = (await after.rows.find(Note, {}, { orderBy: { id: 'asc' } })).map(({ id }) => Number(id))
+      assert.deepEqual(ids, [...ids.keys()], 'what is there is the beginning')
+      assert.ok(lost === 0 ? ids.length === 20 : ids.length > 10 && ids.length < 20, `${ids.length} rows`)
+      await after.transaction((rows) => rows.upsert(Note, { id: '99', text: 'after' }))
+    } finally {
+      await after.close()
+    }
+  })
+
+onSqlite(
+  'I7: a write to a database that may only be read is unavailable, and says no statement',
+  async () => {
+    await using here = await open()
+    using readOnly = new DatabaseSync(join(here.folder, 'rivetr.db'), { readOnly: true })
+    await assert.rejects(
+      whenFree(async () => readOnly.exec("create table t as select 'a value'")),
+      { code: 'unavailable', message: 'the database could not be written' },
+    )
+  },
+)
