@@ -37,6 +37,11 @@ export class TestProxy {
     return proxy
   }
 
+  /** Taps of plugins that stay as they are. */
+  static contributing(edges: EdgeContributions['edges']): EdgeContributions {
+    return { edges, onChange: () => () => undefined }
+  }
+
   static parts(folder: string, config: ConfigInput = {}): { settings: LauncherSettings; log: Logger } {
     const forTests = {
       httpPort: 0,
