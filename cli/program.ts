@@ -7,6 +7,7 @@ import { examples } from './words/argument.ts'
 import { addCertificates } from './words/certificates.ts'
 import { addDeployments } from './words/deployments.ts'
 import { addKeys } from './words/keys.ts'
+import { addPlugins } from './words/plugins.ts'
 import { addRegistries } from './words/registries.ts'
 import { addScripts } from './words/scripts.ts'
 import { addSettings } from './words/settings.ts'
@@ -132,5 +133,6 @@ export function program(
   addScripts(rivetr, asking)
   addSsh(rivetr, asking)
   addRegistries(rivetr, asking)
+  addPlugins(rivetr, asking)
   return rivetr
 }

@@ -241,9 +241,22 @@ export interface PluginInfo {
   }[]
 }
 
+/** What a plugin in a folder says of itself, before any of its code has run. */
+export type PluginOffer = Pick<PluginInfo, 'name' | 'version' | 'requires' | 'provides' | 'permissions'>
+
 /** The plugins of this kernel. */
 export interface Plugins {
   list(): PluginInfo[]
+  /** `folder` is absolute, on Rivetr's machine. Errors: `plugin_invalid` where there is none that could run. */
+  inspect(folder: string): Promise<PluginOffer>
+  /**
+   * Loads and runs the plugin of a folder, now and at every start from now on. `accepted` are the permissions to which a person
+   * agreed. Errors: `plugin_invalid`, `conflict` for a name that is taken or other permissions, `plugin_failed` with its phase;
+   * nothing of it is left then.
+   */
+  add(folder: string, accepted: readonly string[]): Promise<PluginInfo>
+  /** Stops a plugin that was added and forgets it; its tables stay. Errors: `not_found`, `conflict` with who needs it. */
+  remove(name: string): Promise<void>
   /** Parses the new configuration first; on failure the plugin goes on with the old one. */
   reload(name: string): Promise<void>
 }

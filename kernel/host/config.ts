@@ -142,6 +142,15 @@ export async function pluginFoldersOf(file: string | undefined, env: NodeJS.Proc
   return kernelConfig.shape.pluginFolders.catch([]).parse(sections.kernel?.pluginFolders)
 }
 
+/** The data folder, where those of added plugins are noted: needed as early. */
+export async function dataDirOf(file: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
+  const { sections } = await readSections(file, env)
+  const { dataDir } = kernelConfig.shape
+  return resolve(
+    dataDir.catch(dataDir.parse(undefined)).parse(env.RIVETR_KERNEL__DATA_DIR ?? sections.kernel?.dataDir),
+  )
+}
+
 /** `path` is absent where there is no file. */
 async function readSections(
   file: string | undefined,

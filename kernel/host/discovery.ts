@@ -11,7 +11,7 @@ import {
   type z,
 } from '@rivetr/sdk'
 import { satisfies } from 'semver'
-import { shareSdk } from './sdk-resolution.ts'
+import { freshUrl, shareSdk } from './sdk-resolution.ts'
 
 export type AnyPlugin = PluginDefinition<z.ZodObject>
 
@@ -50,7 +50,7 @@ export async function discoverPlugins(folders: readonly string[]): Promise<Found
   return withoutTwins([...(await discoverBuiltIns()), ...further])
 }
 
-async function discoverOrThrow(folder: string): Promise<FoundPlugin> {
+export async function discoverOrThrow(folder: string): Promise<FoundPlugin> {
   const found = await discover(resolve(folder), false)
   if (found !== undefined) return found
   throw new RivetrError(
@@ -120,7 +120,8 @@ export async function discover(folder: string, builtIn: boolean): Promise<FoundP
     edgeFile: manifest.edge === null ? undefined : edgeFileOf(folder, manifest.edge, file),
     load: async () => {
       if (!builtIn) shareSdk()
-      return checkDefinition(await import(pathToFileURL(join(dirname(file), entryOf(pkg))).href), manifest)
+      const entry = pathToFileURL(join(dirname(file), entryOf(pkg)))
+      return checkDefinition(await import(builtIn ? entry.href : freshUrl(entry)), manifest)
     },
   }
 }

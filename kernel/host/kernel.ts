@@ -206,7 +206,8 @@ interface Booted {
 async function boot(options: KernelOptions): Promise<Booted> {
   const found = options.safeMode ? options.plugins.filter(({ builtIn }) => builtIn) : options.plugins
   const sections = ['kernel', ...found.map(({ manifest }) => manifest.name)]
-  const readAgain = () => readConfig(options.configFile, options.env ?? process.env, sections)
+  const readAgain = (added: readonly string[] = []) =>
+    readConfig(options.configFile, options.env ?? process.env, [...sections, ...added])
   const raw = await readAgain()
   const config = parseSection('kernel', kernelConfig, raw)
   const log = createLogger(config.logLevel, options.logTo)

@@ -1,10 +1,12 @@
 import { sep } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import {
   type Clock,
   type Logger,
   messageOf,
   type PluginContext,
   type PluginInfo,
+  type PluginOffer,
   type PluginState,
   type Plugins,
   RivetrError,
@@ -13,7 +15,7 @@ import {
 import type { Tables } from '../data/database.ts'
 import { parseSection, type RawConfig } from './config.ts'
 import { createContext, type HostParts } from './context.ts'
-import type { AnyPlugin, FoundPlugin } from './discovery.ts'
+import { type AnyPlugin, discoverOrThrow, type FoundPlugin } from './discovery.ts'
 import { errorFields } from './logger.ts'
 import { orderPlugins, providersOf } from './order.ts'
 import { asKernel, asPlugin } from './plugin-code.ts'
@@ -50,7 +52,8 @@ export interface PluginHostParts extends HostParts {
   readonly onFailure: 'continue' | 'abort'
   readonly ledger: PluginLedger
   migrate(plugin: string): Promise<void>
-  readConfig(): Promise<RawConfig>
+  /** `added`: plugins that came after the start, and may have a section as well. */
+  readConfig(added: readonly string[]): Promise<RawConfig>
 }
 
 /** Discover → load → check → order → configure → migrate → setup → start → running → stop, for every plugin. */
@@ -158,7 +161,11 @@ export class PluginHost implements Plugins {
   }
 
   list(): PluginInfo[] {
-    return [...this.#records.values()].map(({ found, state, error, phases, scope }) => ({
+    return [...this.#records.values()].map((record) => this.#infoOf(record))
+  }
+
+  #infoOf({ found, state, error, phases, scope }: PluginRecord): PluginInfo {
+    return {
       name: found.manifest.name,
       version: found.version,
       builtIn: found.builtIn,
@@ -169,7 +176,7 @@ export class PluginHost implements Plugins {
       permissions: found.manifest.permissions,
       phases,
       taps: scope === undefined ? [] : this.#parts.hooks.statsOf(scope).map((stats) => ({ ...stats })),
-    }))
+    }
   }
 
   async reload(name: string): Promise<void> {
@@ -178,7 +185,7 @@ export class PluginHost implements Plugins {
     if (record.definition === undefined || record.config === undefined)
       throw new RivetrError('conflict', `plugin ${name} is ${record.state} and cannot be reloaded`)
     const before = record.config
-    const after = configOf(record, await this.#parts.readConfig()) // refused while the old one keeps running
+    const after = configOf(record, await this.#readConfig()) // refused while the old one keeps running
     const affected = [...this.#dependentsOf(name)].reverse()
     for (const each of affected) this.#parts.hooks.absent(each.found.manifest.name, 'being reloaded')
     for (const each of affected) await each.scope?.dispose()
@@ -194,6 +201,100 @@ export class PluginHost implements Plugins {
       `plugin ${name} did not start with its new configuration (${failure.message}); the old one is back`,
       { details: { plugin: name } },
     )
+  }
+
+  async inspect(folder: string): Promise<PluginOffer> {
+    const { manifest, version } = await discoverOrThrow(folder)
+    const { name, requires, provides, permissions } = manifest
+    return { name, version, requires, provides, permissions }
+  }
+
+  async add(folder: string, accepted: readonly string[]): Promise<PluginInfo> {
+    const found = await discoverOrThrow(folder)
+    const { name, permissions } = found.manifest
+    if (this.#records.has(name)) throw new RivetrError('conflict', `there is a plugin "${name}" already`)
+    if (!isDeepStrictEqual([...accepted].sort(), [...permissions].sort()))
+      throw new RivetrError(
+        'conflict',
+        `plugin ${name} wants the permissions ${list(permissions)}, and ${list(accepted)} were accepted`,
+      )
+    const record: PluginRecord = { found, state: 'discovered', phases: {}, strays: [] }
+    this.#records.set(name, record)
+    try {
+      await this.#bringIn(record)
+      const { error } = record
+      if (error !== undefined)
+        throw new RivetrError(
+          'plugin_failed',
+          `plugin ${name} was not added, it failed in its ${error.phase}: ${error.message}`,
+        )
+    } catch (error) {
+      await record.scope?.dispose()
+      this.#drop(name)
+      throw error
+    }
+    this.#parts.ledger.add(name, found.folder ?? folder)
+    return this.#infoOf(record)
+  }
+
+  async #bringIn(record: PluginRecord): Promise<void> {
+    const { name } = record.found.manifest
+    await this.#attempt(record, 'load', async () => {
+      record.state = 'loading'
+      const definition = await this.#bounded(record, 'load', () => record.found.load())
+      if ((definition.entities ?? []).length > 0)
+        throw new RivetrError(
+          'conflict',
+          'it has tables, which come with a start: name its folder in plugin_folders of [kernel], and start Rivetr again',
+        )
+      record.definition = definition
+    })
+    if (record.error !== undefined) return
+    await this.#attempt(record, 'configure', async () => {
+      record.config = configOf(record, await this.#readConfig())
+    })
+    const running = this.#alive().map(({ found }) => found.manifest)
+    const { order, broken } = orderPlugins(running, this.#parts.kernelTokens)
+    const why = broken.get(name)
+    if (why !== undefined) return this.#fail(record, 'order', new RivetrError('plugin_invalid', why))
+    this.#order = order
+    await this.#bringUp(record)
+    await this.#start(record)
+  }
+
+  async remove(name: string): Promise<void> {
+    const record = this.#records.get(name)
+    if (record === undefined) throw new RivetrError('not_found', `no plugin "${name}"`)
+    if (!this.#parts.ledger.isAdded(name))
+      throw new RivetrError(
+        'conflict',
+        `plugin ${name} comes with Rivetr or stands in plugin_folders of its configuration: disabled_plugins keeps it from running`,
+      )
+    const needing = this.#alive().filter(
+      (other) =>
+        other !== record &&
+        other.found.manifest.requires.some(
+          (wanted) => providersOf(wanted, [record.found.manifest]).length > 0,
+        ),
+    )
+    if (needing.length > 0)
+      throw new RivetrError(
+        'conflict',
+        `plugin ${name} is required by ${list(needing.map(({ found }) => found.manifest.name))}`,
+      )
+    this.#parts.ledger.forget(name)
+    await record.scope?.dispose()
+    this.#drop(name)
+  }
+
+  #drop(name: string): void {
+    this.#records.delete(name)
+    this.#order = this.#order.filter((other) => other !== name)
+    this.#parts.hooks.present(name)
+  }
+
+  #readConfig(): Promise<RawConfig> {
+    return this.#parts.readConfig([...this.#records.keys()])
   }
 
   async #bringBack(records: readonly PluginRecord[]): Promise<void> {
@@ -345,6 +446,10 @@ export class PluginHost implements Plugins {
     if (record === undefined) throw new Error(`no plugin ${name}`)
     return record
   }
+}
+
+function list(names: readonly string[]): string {
+  return names.length === 0 ? 'none' : names.join(', ')
 }
 
 function recordOf(found: FoundPlugin, disabled: readonly string[], ledger: PluginLedger): PluginRecord {

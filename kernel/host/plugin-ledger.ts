@@ -10,6 +10,8 @@ const crash = z.object({ at: z.string(), during: z.string() })
 const entry = z.object({
   /** Why Rivetr does not run it any more, until a person takes this away. */
   aside: z.object({ at: z.string(), why: z.string() }).optional(),
+  /** Where a plugin lies that was added while Rivetr ran. */
+  folder: z.string().optional(),
   /** Ends of the process while it was loaded, set up or started, since the last clean stop. */
   crashes: z.array(crash).default([]),
 })
@@ -50,6 +52,26 @@ export class PluginLedger {
     if (builtIn || this.#ledger.unnamedCrashes.length < crashesUntilAside) return undefined
     const { during } = this.#ledger.unnamedCrashes.at(-1) ?? { during: 'an unknown end' }
     return `set aside with all plugins that are not Rivetr's: it ended ${crashesUntilAside} times in a row (${during}), and nothing tells by whom; ${this.#mend}`
+  }
+
+  /** Folders of plugins that were added while Rivetr ran; for whoever does not have the data folder yet. */
+  static foldersIn(dataDir: string): string[] {
+    const known = readJson(join(dataDir, 'plugins', '.ledger', 'ledger.json'), ledger)
+    return Object.values(known?.plugins ?? {}).flatMap(({ folder }) => folder ?? [])
+  }
+
+  /** From now on every start runs it; what was held against it does not count any more. */
+  add(plugin: string, folder: string): void {
+    this.#change(plugin, { folder, aside: undefined, crashes: [] })
+  }
+
+  isAdded(plugin: string): boolean {
+    return this.#ledger.plugins[plugin]?.folder !== undefined
+  }
+
+  forget(plugin: string): void {
+    delete this.#ledger.plugins[plugin]
+    this.#write()
   }
 
   setAside(plugin: string, why: string): void {

@@ -1,8 +1,9 @@
 import { messageOf } from '@rivetr/sdk'
-import { pluginFoldersOf } from './config.ts'
+import { dataDirOf, pluginFoldersOf } from './config.ts'
 import { judgeConfig } from './config-check.ts'
 import { discoverPlugins, type FoundPlugin } from './discovery.ts'
 import { Kernel } from './kernel.ts'
+import { PluginLedger } from './plugin-ledger.ts'
 
 export interface ServeOptions {
   readonly configFile?: string | undefined
@@ -37,7 +38,9 @@ export async function serve({ configFile, safeMode = false, foreground }: ServeO
 }
 
 async function pluginsFor(configFile: string | undefined): Promise<FoundPlugin[]> {
-  return discoverPlugins(await pluginFoldersOf(configFile, process.env))
+  const configured = await pluginFoldersOf(configFile, process.env)
+  const added = PluginLedger.foldersIn(await dataDirOf(configFile, process.env))
+  return discoverPlugins([...configured, ...added])
 }
 
 /** What `rivetr config check` says. */

@@ -23,6 +23,7 @@ export default definePlugin({
       { logRoutes },
       { replicaRoutes },
       { systemRoutes },
+      { pluginRoutes },
       { SystemStats },
       { edgeTapsOf },
     ] = await Promise.all([
@@ -32,6 +33,7 @@ export default definePlugin({
       import('./log-routes.ts'),
       import('./replica-routes.ts'),
       import('./system-routes.ts'),
+      import('./plugin-routes.ts'),
       import('./system-stats.ts'),
       import('./edge-taps.ts'),
     ])
@@ -50,6 +52,7 @@ export default definePlugin({
       ...logRoutes(ctx.get(Logs)),
       ...replicaRoutes(ctx.get(Replicas), ctx.get(Clock)),
       ...systemRoutes(system),
+      ...pluginRoutes(system),
     ]) {
       ctx.route(route)
     }

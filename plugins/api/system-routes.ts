@@ -13,7 +13,7 @@ import { systemStats } from './system-stats.ts'
 
 const states = z.enum(['discovered', 'disabled', 'loading', 'configured', 'running', 'failed', 'stopped'])
 
-const plugin = z.object({
+export const pluginShape = z.object({
   name: z.string(),
   version: z.string(),
   builtIn: z.boolean(),
@@ -52,7 +52,7 @@ export function systemRoutes({ plugins, config, lifecycle, stats, edgeTaps }: Sy
       path: '/api/plugins',
       summary: 'Every plugin with its state, its taps and how long each phase took',
       access: 'system:read',
-      returns: z.object({ items: z.array(plugin) }),
+      returns: z.object({ items: z.array(pluginShape) }),
       async handler() {
         const inEdges = await edgeTaps()
         return { items: plugins.list().map((info) => shown(info, inEdges)) }
@@ -103,8 +103,8 @@ export function systemRoutes({ plugins, config, lifecycle, stats, edgeTaps }: Sy
   ]
 }
 
-function shown(info: PluginInfo, inEdges: readonly EdgeTapStats[]): z.input<typeof plugin> {
+export function shown(info: PluginInfo, inEdges: readonly EdgeTapStats[]): z.input<typeof pluginShape> {
   const own = inEdges.filter((tap) => tap.plugin === info.name)
   const edgeTaps = own.map(({ plugin: _, tap, ...stats }) => ({ hook: `edge:${tap}`, ...stats }))
-  return { ...(info as z.input<typeof plugin>), taps: [...info.taps, ...edgeTaps] }
+  return { ...(info as z.input<typeof pluginShape>), taps: [...info.taps, ...edgeTaps] }
 }

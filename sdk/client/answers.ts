@@ -1,6 +1,6 @@
 import type { Commit } from '../model/deployment.ts'
 import type { Page } from '../model/page.ts'
-import type { PluginInfo, PluginState } from '../services.ts'
+import type { PluginInfo, PluginOffer, PluginState } from '../services.ts'
 
 /** A list that is always whole. */
 export interface Items<T> {
@@ -228,4 +228,4 @@ export interface SystemStatsView {
   }
 }
 
-export type { PluginInfo }
+export type { PluginInfo, PluginOffer }

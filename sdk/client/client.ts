@@ -23,6 +23,7 @@ import type {
   Items,
   KnownHost,
   PluginInfo,
+  PluginOffer,
   RegistryLogin,
   ReleaseView,
   RepositoryScriptsView,
@@ -264,6 +265,14 @@ export function createClient(options: ClientOptions) {
     },
     plugins: {
       list: () => get<Items<PluginInfo>>('/api/plugins'),
+      get: (name: string) => get<PluginInfo>(`/api/plugins/${encodeURIComponent(name)}`),
+      /** What the plugin in a folder of Rivetr's machine says of itself. */
+      inspect: (folder: string) => post<PluginOffer>('/api/plugins/inspect', { folder }),
+      /** `accepted` are exactly the permissions that it wants. */
+      add: (folder: string, accepted: readonly string[]) =>
+        post<PluginInfo>('/api/plugins', { folder, accepted }),
+      reload: (name: string) => post<{ reloaded: string }>(`/api/plugins/${encodeURIComponent(name)}/reload`),
+      remove: (name: string) => remove(`/api/plugins/${encodeURIComponent(name)}`),
     },
     system: {
       health: () => get<SystemHealth>('/api/system/health'),
