@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
+import { getEventListeners, once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { type AnyRoute, type Download, defineRoute, RivetrError, z } from '@rivetr/sdk'
 import { eventually } from '@rivetr/testing'
 import { open } from './test-server.ts'
 
-function file(content: () => Download['content'], fileName = 'a.log'): AnyRoute {
+function file(content: (signal: AbortSignal) => Download['content'], fileName = 'a.log'): AnyRoute {
   return defineRoute({
     method: 'GET',
     path: '/api/file',
@@ -14,7 +14,7 @@ function file(content: () => Download['content'], fileName = 'a.log'): AnyRoute 
     access: 'public',
     returns: z.string(),
     download: 'text/plain; charset=utf-8',
-    handler: async () => ({ fileName, content: content() }),
+    handler: async ({ signal }) => ({ fileName, content: content(signal) }),
   })
 }
 
@@ -89,4 +89,51 @@ test('nothing is read on for a client that reads slowly, and no more when it goe
   assert.equal(left, false)
   socket.destroy()
   await eventually('end', () => left || undefined)
+})
+
+test('nothing of a file is held on to once it is answered, also where nobody wanted its body', async () => {
+  for (const method of ['GET', 'HEAD']) {
+    let left = false
+    let held: AbortSignal | undefined
+    const stage = await open([
+      file(async function* (signal) {
+        held = signal
+        try {
+          yield 'piece'
+        } finally {
+          left = true
+        }
+      }),
+    ])
+    const response = await fetch(`${stage.url}/api/file`, { method })
+    assert.equal(response.headers.get('content-type'), 'text/plain; charset=utf-8')
+    assert.equal(response.headers.get('content-disposition'), 'attachment; filename="a.log"')
+    assert.deepEqual([response.status, await response.text()], [200, method === 'GET' ? 'piece' : ''])
+    await eventually(`end of ${method}`, () => left || undefined)
+    assert.ok(held)
+    assert.deepEqual(getEventListeners(held, 'abort'), [])
+  }
+})
+
+test('a file is closed for a client that went while its first piece was read', async () => {
+  let left = false
+  const begun = Promise.withResolvers<AbortSignal>()
+  const stage = await open([
+    file(async function* (signal) {
+      begun.resolve(signal)
+      try {
+        await once(signal, 'abort')
+        yield 'piece'
+      } finally {
+        left = true
+      }
+    }),
+  ])
+  const socket = connect(stage.port, '127.0.0.1')
+  socket.on('error', () => undefined)
+  socket.write('GET /api/file HTTP/1.1\r\nhost: x\r\n\r\n')
+  const signal = await begun.promise
+  socket.destroy()
+  await eventually('end', () => left || undefined)
+  assert.deepEqual(getEventListeners(signal, 'abort'), [])
 })
