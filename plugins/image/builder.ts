@@ -1,7 +1,8 @@
+import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Builder, type BuildRequest, type BuildResult, type Images, RivetrError } from '@rivetr/sdk'
-import { readPinned } from './pinned.ts'
+import { type Pinned, readPinned } from './pinned.ts'
 import type { Registries } from './registries.ts'
 
 const dockerfile = 'Dockerfile'
@@ -15,6 +16,8 @@ export class ImageBuilder implements Builder {
   readonly order = 100
   readonly #findImages: (runtime: string) => Images | undefined
   readonly #registries: Pick<Registries, 'find'>
+  /** For each runtime and name the end of the last build of it. */
+  readonly #last = new Map<string, Promise<void>>()
 
   constructor(findImages: (runtime: string) => Images | undefined, registries: Pick<Registries, 'find'>) {
     this.#findImages = findImages
@@ -24,22 +27,41 @@ export class ImageBuilder implements Builder {
   /** Only the source `image` names it. */
   async detect(): Promise<undefined> {}
 
-  async build({
-    app,
-    deployment,
-    labels,
-    onLine,
-    runtime,
-    signal,
-    tree,
-  }: BuildRequest): Promise<BuildResult> {
+  async build(request: BuildRequest): Promise<BuildResult> {
+    const { runtime, signal, tree } = request
     const images = this.#findImages(runtime)
     if (images === undefined)
       throw new RivetrError(
         'unavailable',
         `the runtime ${runtime} has no images: its plugin does not run, or it runs folders only`,
       )
-    const { name, registry } = await readPinned(tree.folder)
+    const pinned = await readPinned(tree.folder)
+    return this.#inTurn(`${runtime} ${pinned.name}`, signal, () => this.#label(images, pinned, request))
+  }
+
+  /** One after the other, so that none forgets the name from which another builds just now. */
+  async #inTurn<T>(key: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    const before = this.#last.get(key)
+    const { promise: end, resolve } = Promise.withResolvers<void>()
+    const last = Promise.all([before, end]).then(() => {
+      if (this.#last.get(key) === last) this.#last.delete(key)
+    })
+    this.#last.set(key, last)
+    try {
+      signal.throwIfAborted()
+      if (before !== undefined) await Promise.race([before, once(signal, 'abort')])
+      signal.throwIfAborted()
+      return await work()
+    } finally {
+      resolve()
+    }
+  }
+
+  async #label(
+    images: Images,
+    { name, registry }: Pinned,
+    { app, deployment, labels, onLine, signal, tree }: BuildRequest,
+  ): Promise<BuildResult> {
     const credentials = await this.#registries.find(registry)
     const known = await images.find(name)
     const { id, ports } = await images.pull(name, { credentials, onLine, signal })
@@ -62,8 +84,11 @@ export class ImageBuilder implements Builder {
         ...(port === undefined ? {} : { port }),
       }
     } finally {
-      // What was on the machine before is somebody else's.
-      if (known === undefined) await images.forget(name)
+      // What was on the machine before is somebody else's. A name that stays costs little: it is no reason to fail.
+      if (known === undefined)
+        await images.forget(name).catch((error: Error) => {
+          onLine(`the name ${name} stays with the runtime: ${error.message}`)
+        })
     }
   }
 }

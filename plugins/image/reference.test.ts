@@ -35,6 +35,8 @@ for (const text of [
   'ghcr.io/acme/site@sha256:abc',
   `ghcr.io/acme/site@sha512:${'a'.repeat(128)}`,
   'user:secret@ghcr.io/acme/site',
+  `user:secret${'a'.repeat(300)}@ghcr.io/acme/site`,
+  'user:secret\n@ghcr.io/acme/site',
   '-ghcr.io/acme/site',
   'ghcr.io/acme/site\n',
   `ghcr.io/${'a'.repeat(300)}`,

@@ -67,5 +67,5 @@ function canonical(registry: string): string {
 
 /** What stands before an @ may be a password that somebody put there. */
 function shown(text: string): string {
-  return text.slice(0, 200).replace(/^.*@(?!sha256:)/, '')
+  return text.replace(/^.*@(?!sha256:)/s, '').slice(0, 200)
 }

@@ -126,15 +126,6 @@ describe('a registry that does not name the image says why', () => {
       /does not speak/,
     ],
     [
-      'its token is none',
-      (request, response, address) =>
-        request.url?.startsWith('/token')
-          ? response.end(JSON.stringify({ token: 'a b' }))
-          : response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${address}/token"` }).end(),
-      'access',
-      /gives no token/,
-    ],
-    [
       'its answer has no end',
       (request, response) => response.end(request.method === 'HEAD' ? '' : Buffer.alloc(5_000_000)),
       'transfer',
@@ -142,6 +133,17 @@ describe('a registry that does not name the image says why', () => {
     ],
   ] satisfies [string, Answer, string, RegExp][])
     test(title, () => assert.rejects(ask(answer), fault(kind, words)))
+
+  for (const said of [JSON.stringify({ token: 'a b' }), '<html>', 'null', '[]', '"token"', ''])
+    test(`it gives ${said === '' ? 'nothing' : said} for a token`, () =>
+      assert.rejects(
+        ask((request, response, address) =>
+          request.url?.startsWith('/token')
+            ? response.end(said)
+            : response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${address}/token"` }).end(),
+        ),
+        fault('access', /gives no token/),
+      ))
 
   test('the credentials are wrong', () =>
     assert.rejects(

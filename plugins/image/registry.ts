@@ -17,6 +17,7 @@ const manifests = [
 /** Registries take manifests up to 4 MiB (distribution-spec, "Pushing Manifests"). */
 const bodyLimitBytes = 4 * 1024 * 1024
 const answerLimitMs = 20_000
+const tokenForm = /^[\x21-\x7e]+$/
 const digestForm = /^sha256:[a-f0-9]{64}$/
 
 export interface RegistrySettings {
@@ -114,13 +115,10 @@ export class Registry {
     url.searchParams.set('scope', `repository:${reference.repository}:pull`)
     const answer = await this.#ask(url, { headers: basic ? { authorization: basic } : {}, signal }, true)
     assertFound(answer, reference, credentials)
-    const { token, access_token = token } = JSON.parse((await bodyOf(answer)).toString()) as Record<
-      string,
-      unknown
-    >
-    if (typeof access_token !== 'string' || !/^[\x21-\x7e]+$/.test(access_token))
+    const token = tokenIn((await bodyOf(answer)).toString())
+    if (token === undefined)
       throw imageFault('access', `${reference.registry} gives no token for ${nameOf(reference)}`)
-    return `Bearer ${access_token}`
+    return `Bearer ${token}`
   }
 
   /** For registries that do not name the digest. */
@@ -213,6 +211,16 @@ function assertFound(
   const wait =
     statusCode === 429 ? 'wants to be asked less often; try again later' : `answers with status ${statusCode}`
   throw imageFault('transfer', `the registry ${registry} ${wait}`)
+}
+
+/** Undefined where the answer has none: it may be anything, such as the page of a proxy. */
+function tokenIn(text: string): string | undefined {
+  try {
+    const { token, access_token = token } = (JSON.parse(text) ?? {}) as Record<string, unknown>
+    return typeof access_token === 'string' && tokenForm.test(access_token) ? access_token : undefined
+  } catch {
+    return undefined
+  }
 }
 
 async function bodyOf(answer: IncomingMessage): Promise<Buffer> {
