@@ -27,7 +27,10 @@ export interface FoundPlugin {
   load(): Promise<AnyPlugin>
 }
 
-const builtInFolder = fileURLToPath(new URL('../../plugins', import.meta.url))
+/** Where Rivetr itself lies; with the separator at its end. */
+export const rootFolder = fileURLToPath(new URL('../../', import.meta.url))
+
+const builtInFolder = join(rootFolder, 'plugins')
 
 /** The plugins that come with Rivetr: every folder of `plugins/` whose package.json has the `rivetr` key. */
 export async function discoverBuiltIns(): Promise<FoundPlugin[]> {

@@ -55,3 +55,14 @@ test('a plugin of a folder is added and removed while Rivetr runs, with exactly 
   await plugins.add(folder.path, ['net:connect'])
   assert.deepEqual(titles(), ['two'], 'its files are read anew, imported ones too')
 })
+
+test('a plugin that is removed while it is reloaded does not run afterwards', async () => {
+  await using folder = await mkdtempDisposable(join(tmpdir(), 'rivetr-guest-'))
+  await using kernel = await createTestKernel()
+  const plugins = kernel.get(Plugins)
+  const slow = `return new Promise((go) => setTimeout(go, 50)).then(() => { ${pageOf('slow')} })`
+  await write(folder.path, slow)
+  await plugins.add(folder.path, ['net:connect'])
+  await Promise.all([plugins.reload('guest'), plugins.remove('guest')])
+  assert.deepEqual(kernel.get(Contributions).pages, [])
+})

@@ -157,6 +157,11 @@ describe('J9: the process outlives what plugins do, and tells by whom', () => {
         `let timer; const tick = () => { timer = setTimeout(tick, 10); throw new Error('again') }; timer = setTimeout(tick); ctx.onStop(() => clearTimeout(timer))`,
       ),
       await stranger(folder.path, 'bystander', ''),
+      await stranger(
+        folder.path,
+        'hasty',
+        `for (let at = 0; at < 5; at += 1) setTimeout(() => { throw new Error('early') }); await new Promise((go) => setTimeout(go, 100))`,
+      ),
     ]
     const dataDir = join(folder.path, 'data')
     {
@@ -176,8 +181,9 @@ describe('J9: the process outlives what plugins do, and tells by whom', () => {
         /set aside: it failed 5 times within a minute.*again/,
       )
       assert.equal(states.get('bystander')?.state, 'running')
+      assert.equal(states.get('hasty')?.state, 'failed', 'set aside in the midst of its setup')
     }
-    await using again = new KernelProcess(dataDir, folders.slice(-2))
+    await using again = new KernelProcess(dataDir, folders.slice(-3))
     const states = await again.states()
     assert.equal(states.get('repeats')?.state, 'disabled')
     assert.match(states.get('repeats')?.error?.message ?? '', /set aside since .*again/)

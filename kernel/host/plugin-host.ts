@@ -13,9 +13,10 @@ import {
   z,
 } from '@rivetr/sdk'
 import type { Tables } from '../data/database.ts'
+import { Turns } from '../data/turns.ts'
 import { parseSection, type RawConfig } from './config.ts'
 import { createContext, type HostParts } from './context.ts'
-import { type AnyPlugin, discoverOrThrow, type FoundPlugin } from './discovery.ts'
+import { type AnyPlugin, discoverOrThrow, type FoundPlugin, rootFolder } from './discovery.ts'
 import { errorFields } from './logger.ts'
 import { orderPlugins, providersOf } from './order.ts'
 import { asKernel, asPlugin } from './plugin-code.ts'
@@ -41,8 +42,10 @@ interface PluginRecord {
   context?: PluginContext<Record<string, unknown>>
   error?: { code: string; message: string; phase: string }
   phases: Record<string, number>
-  /** When it failed outside of every call, lately. */
+  /** When it failed outside of every call, lately; never more than set it aside. */
   strays: number[]
+  /** How often it did so since, which nobody was told. */
+  untold: number
 }
 
 export interface PluginHostParts extends HostParts {
@@ -61,6 +64,9 @@ export class PluginHost implements Plugins {
   readonly #records: Map<string, PluginRecord>
   readonly #parts: PluginHostParts
   #order: string[] = []
+  /** Whatever changes which plugins run has this to itself: half of one and half of another would run a plugin twice. */
+  readonly #turn = new Turns(1)
+  readonly #stopping = new AbortController()
 
   constructor(found: readonly FoundPlugin[], disabled: readonly string[], parts: PluginHostParts) {
     this.#parts = parts
@@ -69,12 +75,18 @@ export class PluginHost implements Plugins {
     )
   }
 
-  /** The plugin in whose folder a file lies. */
+  /** The plugin in whose folder a file lies, the innermost. What is Rivetr's own is no plugin's, whatever folder is around it. */
   ownerOf(file: string): string | undefined {
-    const owner = [...this.#records.values()].find(
-      ({ found: { folder } }) => folder !== undefined && file.startsWith(folder + sep),
-    )
-    return owner?.found.manifest.name
+    let innermost = {
+      folder: file.startsWith(rootFolder) ? rootFolder : '',
+      name: undefined as string | undefined,
+    }
+    for (const { found } of this.#records.values()) {
+      const folder = found.folder + sep
+      if (found.folder !== undefined && file.startsWith(folder) && folder.length > innermost.folder.length)
+        innermost = { folder, name: found.manifest.name }
+    }
+    return innermost.name
   }
 
   /** Something of a plugin failed outside of every call of it. Again and again, and it does not run any more. */
@@ -82,21 +94,32 @@ export class PluginHost implements Plugins {
     const record = this.#records.get(name)
     if (record === undefined) return
     const { clock, log } = this.#parts
-    if (record.scope === undefined)
-      log.warn(`plugin ${name} failed in ${where}`, { plugin: name, ...errorFields(error) })
-    else record.scope.failed(where, error)
     const now = clock.now()
-    record.strays = [...record.strays.filter((at) => now - at < strayWindowMs), now]
+    record.strays = record.strays.filter((at) => now - at < strayWindowMs)
+    if (record.strays.length >= straysUntilAside) {
+      record.untold += 1 // what goes on although it was set aside must not fill the log
+      return
+    }
+    record.strays.push(now)
+    const what = record.untold === 0 ? where : `${where}, after ${record.untold} times that are not logged`
+    record.untold = 0
+    if (record.scope === undefined)
+      log.warn(`plugin ${name} failed in ${what}`, { plugin: name, ...errorFields(error) })
+    else record.scope.failed(what, error)
     if (record.found.builtIn || record.strays.length < straysUntilAside) return
-    record.strays = []
     const why = `it failed ${straysUntilAside} times within a minute outside of every call, last in ${where}: ${messageOf(error)}`
-    void asKernel(() => this.#setAside(record, why))
+    asKernel(() => this.#inTurn(() => this.#setAside(record, why))).catch((fault: unknown) =>
+      log.error(`plugin ${name} could not be set aside`, { plugin: name, ...errorFields(fault) }),
+    )
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    return this.#turn.take(this.#stopping.signal, () => undefined, work)
   }
 
   async #setAside(record: PluginRecord, why: string): Promise<void> {
     const { name } = record.found.manifest
-    if (record.state === 'failed' || record.state === 'disabled') return
-    this.#parts.ledger.setAside(name, why)
+    if (this.#records.get(name) !== record || record.state === 'failed' || record.state === 'disabled') return
     const affected = this.#order.includes(name) ? [...this.#dependentsOf(name)] : [record]
     this.#record(record, 'running', new RivetrError('plugin_failed', `set aside: ${why}`))
     for (const each of affected.reverse()) {
@@ -109,6 +132,12 @@ export class PluginHost implements Plugins {
           'running',
           new RivetrError('plugin_failed', `plugin ${each.found.manifest.name} cannot run: ${cause}`),
         )
+    }
+    try {
+      this.#parts.ledger.setAside(name, why)
+    } catch (error) {
+      const message = `plugin ${name} is set aside, but the next start runs it again: that could not be written down`
+      this.#parts.log.error(message, { plugin: name, ...errorFields(error) })
     }
   }
 
@@ -147,12 +176,15 @@ export class PluginHost implements Plugins {
   }
 
   /** After all were set up. */
-  async start(): Promise<void> {
-    for (const name of this.#order) await this.#start(this.#get(name))
+  start(): Promise<void> {
+    return this.#inTurn(async () => {
+      for (const name of this.#order) await this.#start(this.#get(name))
+    })
   }
 
   /** The last first. */
   async stop(): Promise<void> {
+    this.#stopping.abort(new RivetrError('unavailable', 'Rivetr stops'))
     for (const name of [...this.#order].reverse()) {
       const record = this.#get(name)
       await record.scope?.dispose()
@@ -179,14 +211,23 @@ export class PluginHost implements Plugins {
     }
   }
 
-  async reload(name: string): Promise<void> {
+  reload(name: string): Promise<void> {
+    return this.#inTurn(() => this.#reload(name))
+  }
+
+  async #reload(name: string): Promise<void> {
     const record = this.#records.get(name)
     if (record === undefined) throw new RivetrError('not_found', `no plugin "${name}"`)
+    const against = this.#reasonAgainst(record)
+    if (against !== undefined)
+      throw new RivetrError('conflict', `plugin ${name} cannot be reloaded: ${against}`)
     if (record.definition === undefined || record.config === undefined)
       throw new RivetrError('conflict', `plugin ${name} is ${record.state} and cannot be reloaded`)
     const before = record.config
     const after = configOf(record, await this.#readConfig()) // refused while the old one keeps running
-    const affected = [...this.#dependentsOf(name)].reverse()
+    const affected = this.#dependentsOf(name)
+      .filter((each) => this.#reasonAgainst(each) === undefined)
+      .reverse()
     for (const each of affected) this.#parts.hooks.absent(each.found.manifest.name, 'being reloaded')
     for (const each of affected) await each.scope?.dispose()
     record.config = after
@@ -209,7 +250,11 @@ export class PluginHost implements Plugins {
     return { name, version, requires, provides, permissions }
   }
 
-  async add(folder: string, accepted: readonly string[]): Promise<PluginInfo> {
+  add(folder: string, accepted: readonly string[]): Promise<PluginInfo> {
+    return this.#inTurn(() => this.#add(folder, accepted))
+  }
+
+  async #add(folder: string, accepted: readonly string[]): Promise<PluginInfo> {
     const found = await discoverOrThrow(folder)
     const { name, permissions } = found.manifest
     if (this.#records.has(name)) throw new RivetrError('conflict', `there is a plugin "${name}" already`)
@@ -218,7 +263,7 @@ export class PluginHost implements Plugins {
         'conflict',
         `plugin ${name} wants the permissions ${list(permissions)}, and ${list(accepted)} were accepted`,
       )
-    const record: PluginRecord = { found, state: 'discovered', phases: {}, strays: [] }
+    const record: PluginRecord = { found, state: 'discovered', phases: {}, strays: [], untold: 0 }
     this.#records.set(name, record)
     try {
       await this.#bringIn(record)
@@ -262,7 +307,11 @@ export class PluginHost implements Plugins {
     await this.#start(record)
   }
 
-  async remove(name: string): Promise<void> {
+  remove(name: string): Promise<void> {
+    return this.#inTurn(() => this.#remove(name))
+  }
+
+  async #remove(name: string): Promise<void> {
     const record = this.#records.get(name)
     if (record === undefined) throw new RivetrError('not_found', `no plugin "${name}"`)
     if (!this.#parts.ledger.isAdded(name))
@@ -291,6 +340,11 @@ export class PluginHost implements Plugins {
     this.#records.delete(name)
     this.#order = this.#order.filter((other) => other !== name)
     this.#parts.hooks.present(name)
+  }
+
+  /** Why it may not run, where its own failures barred it. */
+  #reasonAgainst({ found }: PluginRecord): string | undefined {
+    return this.#parts.ledger.reasonAgainst(found.manifest.name, found.builtIn)
   }
 
   #readConfig(): Promise<RawConfig> {
@@ -329,7 +383,7 @@ export class PluginHost implements Plugins {
     await this.#attempt(record, 'setup', async () => {
       await this.#bounded(record, 'setup', async () => definition.setup(context as never))
       asPlugin(name, () => this.#contributeEdge(record, scope))
-      record.state = 'configured'
+      if (record.error === undefined) record.state = 'configured' // it may have been set aside meanwhile
     })
   }
 
@@ -461,6 +515,7 @@ function recordOf(found: FoundPlugin, disabled: readonly string[], ledger: Plugi
     ...(against === undefined ? {} : { error: { code: 'unavailable', message: against, phase: 'discover' } }),
     phases: {},
     strays: [],
+    untold: 0,
   }
 }
 
