@@ -114,7 +114,11 @@ export function createContext<Config>(
 
 /** Its handler is called by whoever serves routes, as code of the plugin that has the route. */
 function asRouteOf(plugin: string, route: AnyRoute): AnyRoute {
-  return { ...route, handler: (request: never) => asPlugin(plugin, () => route.handler(request)) }
+  const handler = route.handler as (...given: unknown[]) => unknown
+  return {
+    ...route,
+    handler: (...given: unknown[]) => asPlugin(plugin, () => handler.apply(route, given)),
+  } as AnyRoute
 }
 
 function assertDeclared(manifest: Manifest, token: symbol, provider: string | undefined): void {
