@@ -183,9 +183,12 @@ export class InstanceLock {
       signal.addEventListener('abort', cut)
       try {
         session = await this.#open()
+        signal.throwIfAborted() // it has come too late to be cut
         const holder = await this.#acquire(session)
+        const ours = holder === undefined && (await this.#isOurs(session))
+        signal.throwIfAborted()
+        if (ours) return session
         if (holder === undefined) {
-          if (await this.#isOurs(session)) return session
           this.#lose('another Rivetr was at work in it meanwhile')
           await endSession(session)
           return undefined
@@ -198,7 +201,7 @@ export class InstanceLock {
       } catch (error) {
         if (session !== undefined) {
           this.#session = undefined
-          this.#options.onAway(error as Error) // it was there for a moment, for others too
+          if (!signal.aborted) this.#options.onAway(error as Error) // it was there for a moment, for others too
           await endSession(session)
         }
       } finally {
