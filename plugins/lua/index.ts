@@ -72,6 +72,10 @@ export default definePlugin({
     await look()
     taps.update()
     ctx.every(lookMs, look)
+    // Not among the taps of scripts: those may be muted.
+    ctx.tap('postDeploy', ({ app, commit, release }) =>
+      repository.goLive(app.id, (commit ?? release?.commit)?.id).then(() => undefined),
+    )
     ctx.tap('appDeleted', async ({ app }) => {
       await Promise.all([book.forget(app.id), values.forget(app.id), repository.refuse(app.id)])
       return undefined

@@ -80,6 +80,30 @@ test('a deployment hears the scripts of its own commit from preBuild on, and bef
   assert.ok(!(await deployed(scene)).includes('deploy a'))
 })
 
+test('a gate of what is live is not passed by deploying an earlier commit', async () => {
+  await using scene = await openLua()
+  const { stage, app } = scene
+  await allow(scene)
+  commit(scene, 'a', {})
+  await stage.deploy(app.id)
+  await speaks(scene, 'a')
+  commit(scene, 'b', { 'gate.lua': refuses('preDeploy', 'closed') })
+  await stage.deploy(app.id)
+  await speaks(scene, 'b')
+  const { id } = await stage.request(app.id, { commit: 'a'.repeat(40) })
+  assert.match((await stage.reaches(id, 'failed')).reason ?? '', /gate\.lua:1: closed/)
+})
+
+test('scripts that fail again and again do not keep those of the next release away', async () => {
+  await using scene = await openLua()
+  await allow(scene)
+  for (const id of ['a', 'b', 'c', 'd', 'e', 'f', '0']) {
+    commit(scene, id, { 'a.lua': refuses('postDeploy', 'no chat') })
+    await scene.stage.deploy(scene.app.id)
+    await speaks(scene, id)
+  }
+})
+
 test('a rollback brings back the scripts of its commit', async () => {
   await using scene = await openLua()
   const { stage } = scene
@@ -167,6 +191,9 @@ test('a script of a repository reads a secret that it was given by its path, and
   assert.equal((await give(script)).status, 204)
   assert.ok((await deployed(scene)).includes('open'))
   assert.equal((await give(encodeURIComponent('.rivetr/hooks/../a.lua'))).status, 400)
+  await allow(scene, false)
+  await allow(scene)
+  assert.match((await fails(scene)).reason ?? '', /was not given a secret "KEY"/)
 })
 
 test('the tables are what the entities say', async () => {

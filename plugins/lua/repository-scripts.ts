@@ -71,9 +71,9 @@ export class RepositoryScripts {
     }
   }
 
-  /** Every hook that one of the scripts taps, and those at which they are read. */
+  /** Every hook that one of the scripts taps, and the one at which they are read. */
   hooks(): ReadonlySet<HookName> {
-    return this.#live.size === 0 ? new Set() : new Set([...this.#hooks, 'preBuild', 'postDeploy'])
+    return this.#live.size === 0 ? new Set() : new Set([...this.#hooks, 'preBuild'])
   }
 
   view(app: string): RepositoryView {

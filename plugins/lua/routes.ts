@@ -98,9 +98,10 @@ function appRoutes({ apps, book, secrets, values, changed }: RouteParts): AnyRou
       status: 204,
       async handler({ principal, params }) {
         const { id } = await apps.get(principal, params.id)
-        await book.remove(id, params.name)
-        await values.forget(id, params.name)
+        await book.get(id, params.name)
         await removeSecrets(secrets, { owner: { kind: 'app', id }, name: params.name })
+        await values.forget(id, params.name)
+        await book.remove(id, params.name) // last: until then it can be tried again
         return undefined
       },
     }),
@@ -108,7 +109,7 @@ function appRoutes({ apps, book, secrets, values, changed }: RouteParts): AnyRou
 }
 
 /** Whether the repository of an app brings scripts. */
-function repositoryRoutes({ apps, repository, changed }: RouteParts): AnyRoute[] {
+function repositoryRoutes({ apps, repository, secrets, changed }: RouteParts): AnyRoute[] {
   const path = '/api/apps/:id/repository-scripts'
   const returns = z.object({
     allowed: z.boolean(),
@@ -140,7 +141,12 @@ function repositoryRoutes({ apps, repository, changed }: RouteParts): AnyRoute[]
       returns,
       async handler({ principal, params, body: { allowed } }) {
         const { id } = await apps.get(principal, params.id)
-        await (allowed ? repository.allow(id, principal) : repository.refuse(id))
+        if (allowed) await repository.allow(id, principal)
+        else {
+          for (const name of await secrets.names(id, `lua.${repositoryFolder}/`))
+            await secrets.remove(id, name)
+          await repository.refuse(id)
+        }
         changed()
         return viewed(repository.view(id))
       },

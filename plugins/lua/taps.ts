@@ -86,7 +86,7 @@ export class Taps {
     }
   }
 
-  /** What a repository says of itself: it is read when it is there, and speaks for its app once it is live. */
+  /** What a repository brings is read when it is there. */
   async #heed({ hook, app, commit, folder }: Event): Promise<void> {
     const { repository } = this.#parts
     if (app === undefined) return
@@ -94,12 +94,12 @@ export class Taps {
       await repository.read(app.id, commit, folder)
       this.update()
     }
-    if (hook === 'postDeploy') await repository.goLive(app.id, commit)
   }
 
   async #for(event: Event): Promise<{ script: Script; tap: ScriptTap }[]> {
-    const { app, commit } = event
+    const { app, hook } = event
     const { book, repository } = this.#parts
+    const commit = hook === 'preDeploy' ? undefined : event.commit // its source has yet to come
     const brought = app === undefined ? [] : await repository.scriptsOf(app.id, commit)
     return [...book.scriptsOf(app?.id), ...brought].flatMap((script) =>
       script.taps
