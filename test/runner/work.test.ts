@@ -5,7 +5,7 @@ import test from 'node:test'
 import { endToEndTestFiles, repositoryRoot, unitTestFiles } from './test-files.ts'
 import { longest, onPodman, postgresqlTestFiles, type Work, WorkQueue, workOf } from './work.ts'
 
-test('the work of a run is all unit tests at once, then each end-to-end file, the longest first', () => {
+test('the work of a run is the unit tests, then each end-to-end file, the longest first', () => {
   const [slow = '', slower = ''] = longest
   assert.deepEqual(workOf(['a', 'b'], ['test/e2e/any.test.ts', slower, slow]), [
     { kind: 'unit', files: ['a', 'b'] },
@@ -13,6 +13,20 @@ test('the work of a run is all unit tests at once, then each end-to-end file, th
     { kind: 'end-to-end', files: [slower] },
     { kind: 'end-to-end', files: ['test/e2e/any.test.ts'] },
   ])
+})
+
+test('many unit tests are several pieces, of which none is left out', () => {
+  const unit = Array.from({ length: 120 }, (_, at) => `unit-${at}`)
+  const [slow = ''] = longest
+  const work = workOf(unit, ['other', slow])
+  assert.deepEqual(
+    work.map(({ kind, files }) => (kind === 'unit' ? files.length : files[0])),
+    [40, slow, 40, 40, 'other'],
+  )
+  assert.deepEqual(
+    work.flatMap(({ kind, files }) => (kind === 'unit' ? files : [])),
+    unit,
+  )
 })
 
 test('without unit tests there is only the rest', () => {

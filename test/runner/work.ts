@@ -1,4 +1,4 @@
-/** What one process of tests runs: all unit tests (on PostgreSQL: those that meet a database), or one file of the end-to-end tests. */
+/** What one process of tests runs: a piece of the unit tests (on PostgreSQL: all that meet a database), or one file of the end-to-end tests. */
 export interface Work {
   readonly kind: 'unit' | 'unit-postgresql' | 'end-to-end'
   readonly files: readonly string[]
@@ -29,7 +29,7 @@ export const longest = [
 ].map((name) => `test/e2e/${name}.test.ts`)
 
 /** All Podmans of a machine share one server of names, and so take turns. */
-export const onPodman = ['podman', 'push-to-live', 'replica-tools', 'runtime-podman'].map(
+export const onPodman = ['image', 'podman', 'push-to-live', 'replica-tools', 'runtime-podman'].map(
   (name) => `test/e2e/${name}.test.ts`,
 )
 
@@ -46,23 +46,42 @@ const overRows = [
   'plugins/webhooks/deliveries.',
 ]
 
+/** A process that has loaded more starts programs ever more slowly: 2 ms each at first, 25 with 800 MB. */
+const mostUnitFiles = 50
+
 export function postgresqlTestFiles(unit: readonly string[]): string[] {
   return unit.filter((file) => overRows.some((part) => file.startsWith(part)))
 }
 
 /**
- * In the order in which lanes take it: the longest first, so that at the end no lane waits long for the others. The
- * unit tests need neither network nor engine, so they run while the other lanes bring up theirs.
+ * In the order in which lanes take it: the longest first, so that at the end no lane waits long for the others. Unit
+ * tests need neither network nor engine, so the first of them run while the other lanes bring up theirs.
  */
 export function workOf(unit: readonly string[], endToEnd: readonly string[]): Work[] {
   const first = longest.filter((file) => endToEnd.includes(file))
   const others = endToEnd.filter((file) => !longest.includes(file))
   const again = postgresqlTestFiles(unit)
+  const [firstUnits, ...otherUnits] = unitPieces(unit)
   return [
-    ...(unit.length === 0 ? [] : [{ kind: 'unit', files: unit } as const]),
+    ...(firstUnits === undefined ? [] : [firstUnits]),
     ...(again.length === 0 ? [] : [{ kind: 'unit-postgresql', files: again } as const]),
-    ...[...first, ...others].map((file) => ({ kind: 'end-to-end', files: [file] }) as const),
+    ...first.map(endToEndPiece),
+    ...otherUnits,
+    ...others.map(endToEndPiece),
   ]
+}
+
+function unitPieces(files: readonly string[]): Work[] {
+  const pieces = Math.ceil(files.length / mostUnitFiles)
+  const size = Math.ceil(files.length / pieces)
+  return Array.from({ length: pieces }, (_, at) => ({
+    kind: 'unit',
+    files: files.slice(at * size, (at + 1) * size),
+  }))
+}
+
+function endToEndPiece(file: string): Work {
+  return { kind: 'end-to-end', files: [file] }
 }
 
 /** What is left of a run, for lanes that do it side by side. */
