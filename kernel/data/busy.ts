@@ -3,7 +3,9 @@ import { messageOf, RivetrError } from '@rivetr/sdk'
 
 /** How long another process (a backup, somebody's sqlite3) may hold the database before a call is given up. */
 const limitMs = 15_000
-const pauseMs = 20
+/** It grows from the first to the second: a backup takes seconds, and every write that waits would keep asking. */
+const firstPauseMs = 10
+const longestPauseMs = 160
 
 /**
  * Asks the database, again and again while another process writes. SQLite's own way of waiting would hold up all that this
@@ -11,7 +13,7 @@ const pauseMs = 20
  */
 export async function whenFree<T>(ask: () => Promise<T>): Promise<T> {
   const giveUpAt = Date.now() + limitMs // no clock of ours: the other process has its own
-  for (;;) {
+  for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     try {
       return await ask()
     } catch (error) {

@@ -13,6 +13,11 @@ import {
 } from './dialect.ts'
 import { FactRow } from './entities/index.ts'
 
+/** Statements that stay compiled: a hundred take about a megabyte. */
+const mostCompiled = 100
+/** Whatever changes a table, or how the database works, is asked once. */
+const keepsItsMeaning = /^(select|insert|update|delete|begin|commit|rollback)\b/
+
 /** Opens the file in the folder, or makes it. Errors: `data_unusable` for a corrupt file or one of a newer Rivetr. */
 export async function openSqlite(folder: string, tables: readonly Tables[]): Promise<Dialect> {
   const file = join(folder, databaseFile)
@@ -22,7 +27,7 @@ export async function openSqlite(folder: string, tables: readonly Tables[]): Pro
     const connection = sqlite.em.getConnection()
     const [check] = await connection.execute<{ quick_check: string }[]>('pragma quick_check(1)')
     if (check?.quick_check !== 'ok') throw new Error(check?.quick_check)
-    await letEndedTransactionsGo(connection)
+    await tendStatements(connection)
     await connection.execute('pragma journal_mode = wal')
     await connection.execute('pragma synchronous = normal')
     await refuseNewer(orm, file)
@@ -57,15 +62,26 @@ export async function openSqlite(folder: string, tables: readonly Tables[]): Pro
 }
 
 /**
- * On a full disk SQLite ends the transaction by itself. The roll-back that follows would then fail, and with it the
- * release of the one connection: every query after that would wait for ever.
+ * - On a full disk SQLite ends the transaction by itself. The roll-back that follows would then fail, and with it the
+ *   release of the one connection: every query after that would wait for ever.
+ * - To compile a statement takes longer than to run most of them, and it is the same few dozen that come again and again.
  */
-async function letEndedTransactionsGo(connection: SqliteConnection): Promise<void> {
+async function tendStatements(connection: SqliteConnection): Promise<void> {
   const native = await connection.getNativeClient()
-  const prepare = native.prepare.bind(native) as (sql: string) => unknown
+  const compile = native.prepare.bind(native) as (sql: string) => unknown
   const nothing = 'select 0'
-  const tolerant = (sql: string) => prepare(sql === 'rollback' && !native.inTransaction ? nothing : sql)
-  Object.assign(native, { prepare: tolerant })
+  const compiled = new Map<string, unknown>() // the one that was asked longest ago comes first
+  const prepare = (sql: string) => {
+    const wanted = sql === 'rollback' && !native.inTransaction ? nothing : sql
+    const statement = compiled.get(wanted) ?? compile(wanted)
+    if (!keepsItsMeaning.test(wanted)) return statement
+    compiled.delete(wanted)
+    compiled.set(wanted, statement)
+    const [oldest] = compiled.keys()
+    if (compiled.size > mostCompiled && oldest !== undefined) compiled.delete(oldest)
+    return statement
+  }
+  Object.assign(native, { prepare })
 }
 
 /**

@@ -1,7 +1,7 @@
 import { cp, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { AppInput, Deployment } from '@rivetr/sdk'
+import { eventually } from '@rivetr/testing/suites/eventually'
 import { type GitServer, type Repository, startGitServer } from '../machine/git-server.ts'
 import { WorkingCopy } from '../machine/working-copy.ts'
 import { deliverPush } from './git-host.ts'
@@ -99,14 +99,14 @@ export class StageApp {
 
   /** The deployment once it is final. */
   async settled(id: string, limitMs = 150_000): Promise<Deployment> {
-    const deadline = Date.now() + limitMs
-    for (;;) {
-      const deployment = await this.stage.rivetr.client.deployments.get(id)
-      if (finalStates.includes(deployment.state)) return deployment
-      if (Date.now() > deadline)
-        throw new Error(`the deployment is still ${deployment.state} after ${limitMs} ms`)
-      await sleep(25)
+    let last: Deployment | undefined
+    const ask = async () => {
+      last = await this.stage.rivetr.client.deployments.get(id)
+      return finalStates.includes(last.state) ? last : undefined
     }
+    return eventually(`the end of deployment ${id}`, ask, limitMs).catch((error: unknown) => {
+      throw new Error(`${String(error)}; it is ${last?.state}`, { cause: error })
+    })
   }
 
   async pushAndSettle(files: Readonly<Record<string, string | null>>, message?: string): Promise<Deployment> {
