@@ -24,6 +24,8 @@ export type FromTerminal =
   | { readonly exitCode: number }
   | { readonly failed: string }
 
+/** What its process may take until the command begins; on a busy machine that is a second. */
+const startLimitMs = 10_000
 /** What a command that is taken back gets to end by itself. */
 const graceMs = 1_000
 const processFile = fileURLToPath(new URL('terminal-process.ts', import.meta.url))
@@ -44,15 +46,17 @@ export async function openTerminal(
   const env = { ...environment, [parentVariable]: parentId }
   const child = startProcess({ program, args, cwd, env, size, uid })
   const end = ofEnd(child, signal)
-  const pid = await Promise.race([ofStart(child), end])
+  let pid: number | undefined
   const onAbort = () => {
+    if (pid === undefined) return void child.kill('SIGKILL') // what it may have begun loses its terminal
     const ending = replica.endSession(pid, graceMs, clock)
     void ending.catch(() => {}).finally(() => child.kill('SIGKILL')) // what is left ends with the replica
   }
   signal.addEventListener('abort', onAbort, { once: true })
-  if (signal.aborted) onAbort()
   const exitCode = end.finally(() => signal.removeEventListener('abort', onAbort))
   exitCode.catch(() => {}) // it may be that nobody asks
+  pid = await Promise.race([ofStart(child, clock), end])
+  if (signal.aborted) onAbort()
   const { stdin, stdout } = child
   if (stdin === null || stdout === null) throw new Error('a process without pipes')
   return {
@@ -76,10 +80,16 @@ function startProcess(start: TerminalStart): ChildProcess {
   return child
 }
 
-/** The process that leads the session of the command. */
-function ofStart(child: ChildProcess): Promise<number> {
+/** The process that leads the session of the command. One that does not begin in time is killed. */
+function ofStart(child: ChildProcess, clock: Clock): Promise<number> {
   return new Promise((resolve, reject) => {
+    const takeBack = clock.after(startLimitMs, () => {
+      reject(unavailable(`it did not begin within ${startLimitMs / 1_000} s`))
+      child.kill('SIGKILL')
+    })
+    child.once('exit', takeBack)
     child.on('message', (message: FromTerminal) => {
+      takeBack()
       if ('pid' in message) resolve(message.pid)
       if ('failed' in message) reject(unavailable(message.failed))
     })
