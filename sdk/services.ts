@@ -255,7 +255,10 @@ export interface Plugins {
    * nothing of it is left then.
    */
   add(folder: string, accepted: readonly string[]): Promise<PluginInfo>
-  /** Stops a plugin that was added and forgets it; its tables stay. Errors: `not_found`, `conflict` with who needs it. */
+  /**
+   * Stops a plugin that was added and forgets it; its tables stay. One whose folder is gone is listed by that folder: its name and
+   * the folder both do. Errors: `not_found`, `conflict` with who needs it.
+   */
   remove(name: string): Promise<void>
   /** Parses the new configuration first; on failure the plugin goes on with the old one. */
   reload(name: string): Promise<void>

@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test'
 import { wait } from '@rivetr/sdk'
 import { createDeployStage, type DeployStageOptions, fakePlugins, tester, testPlugin } from '@rivetr/testing'
 import { FactRow } from '../data/entities/index.ts'
+import { discoverPlugins } from './discovery.ts'
 
 const promotion = testPlugin(
   { name: 'promotion' },
@@ -123,4 +124,22 @@ test('a plugin that was removed has no say any more', async (t) => {
   await stage.createApp()
   await stage.deploy('shop')
   assert.match(JSON.stringify(stage.kernel.log), /plugin policy was removed: it has no say in preBuild/)
+})
+
+test('a plugin whose folder cannot be read keeps its say', async (t) => {
+  const boot = await boots(t)
+  await (await boot({ plugins: [policy] }))[Symbol.asyncDispose]()
+  const folder = join(tmpdir(), 'rivetr-no-such-folder')
+  const nameless = (await discoverPlugins([folder])).filter(({ builtIn }) => !builtIn)
+  {
+    await using stage = await boot({ plugins: nameless })
+    await stage.createApp()
+    const { reason } = await stage.reaches((await stage.request('shop')).id, 'waiting')
+    assert.equal(
+      reason,
+      `plugin policy, which has a say in preBuild, is perhaps the one in ${folder}, which failed; mend or remove it`,
+    )
+  }
+  await using stage = await boot({ plugins: [policy], config: { kernel: { disabledPlugins: ['policy'] } } })
+  await stage.reaches((await stage.request('shop')).id, 'waiting')
 })

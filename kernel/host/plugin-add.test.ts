@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtempDisposable, writeFile } from 'node:fs/promises'
+import { mkdtemp, mkdtempDisposable, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Contributions, Plugins } from '@rivetr/sdk'
 import { createTestKernel } from '@rivetr/testing'
+import { discoverPlugins } from './discovery.ts'
 import { PluginLedger } from './plugin-ledger.ts'
 
 async function write(folder: string, setup: string): Promise<void> {
@@ -66,3 +67,23 @@ test('a plugin that is removed while it is reloaded does not run afterwards', as
   await Promise.all([plugins.reload('guest'), plugins.remove('guest')])
   assert.deepEqual(kernel.get(Contributions).pages, [])
 })
+
+for (const by of ['name', 'folder'] as const)
+  test(`an added plugin whose folder is gone is removed by its ${by}`, async () => {
+    await using data = await mkdtempDisposable(join(tmpdir(), 'rivetr-data-'))
+    const dataDir = join(data.path, 'data')
+    const folder = await realpath(await mkdtemp(join(tmpdir(), 'rivetr-guest-')))
+    await write(folder, pageOf('one'))
+    {
+      await using kernel = await createTestKernel({ dataDir })
+      await kernel.get(Plugins).add(folder, ['net:connect'])
+    }
+    await rm(folder, { recursive: true })
+    const found = await discoverPlugins(PluginLedger.foldersIn(dataDir))
+    await using kernel = await createTestKernel({ dataDir, plugins: found.filter(({ builtIn }) => !builtIn) })
+    const names = () => kernel.kernel.plugins.list().map(({ name }) => name)
+    assert.deepEqual(names(), [folder, 'test-window'])
+    await kernel.kernel.plugins.remove(by === 'name' ? 'guest' : folder)
+    assert.deepEqual(names(), ['test-window'])
+    assert.deepEqual(PluginLedger.foldersIn(dataDir), [])
+  })

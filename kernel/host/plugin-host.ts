@@ -311,10 +311,12 @@ export class PluginHost implements Plugins {
     return this.#inTurn(() => this.#remove(name))
   }
 
-  async #remove(name: string): Promise<void> {
-    const record = this.#records.get(name)
-    if (record === undefined) throw new RivetrError('not_found', `no plugin "${name}"`)
-    if (!this.#parts.ledger.isAdded(name))
+  async #remove(asked: string): Promise<void> {
+    const name = this.#parts.ledger.addedFrom(asked) ?? asked
+    const record = this.#records.get(name) ?? this.#unreadable(name)
+    const isAdded = this.#parts.ledger.isAdded(name)
+    if (record === undefined && !isAdded) throw new RivetrError('not_found', `no plugin "${name}"`)
+    if (!isAdded)
       throw new RivetrError(
         'conflict',
         `plugin ${name} comes with Rivetr or stands in plugin_folders of its configuration: disabled_plugins keeps it from running`,
@@ -323,7 +325,7 @@ export class PluginHost implements Plugins {
       (other) =>
         other !== record &&
         other.found.manifest.requires.some(
-          (wanted) => providersOf(wanted, [record.found.manifest]).length > 0,
+          (wanted) => record !== undefined && providersOf(wanted, [record.found.manifest]).length > 0,
         ),
     )
     if (needing.length > 0)
@@ -332,8 +334,14 @@ export class PluginHost implements Plugins {
         `plugin ${name} is required by ${list(needing.map(({ found }) => found.manifest.name))}`,
       )
     this.#parts.ledger.forget(name)
-    await record.scope?.dispose()
+    await record?.scope?.dispose()
+    if (record !== undefined) this.#drop(record.found.manifest.name)
     this.#drop(name)
+  }
+
+  /** A plugin that was added and whose folder is gone is listed by that folder. */
+  #unreadable(name: string): PluginRecord | undefined {
+    return [...this.#records].find(([listed]) => this.#parts.ledger.addedFrom(listed) === name)?.[1]
   }
 
   #drop(name: string): void {

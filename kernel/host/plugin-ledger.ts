@@ -69,6 +69,11 @@ export class PluginLedger {
     return this.#ledger.plugins[plugin]?.folder !== undefined
   }
 
+  /** Which plugin was added from this folder: it may be gone by now, and tells no name. */
+  addedFrom(folder: string): string | undefined {
+    return Object.entries(this.#ledger.plugins).find(([, known]) => known.folder === folder)?.[0]
+  }
+
   forget(plugin: string): void {
     delete this.#ledger.plugins[plugin]
     this.#write()
