@@ -22,15 +22,12 @@ import { orderPlugins, providersOf } from './order.ts'
 import { asKernel, asPlugin } from './plugin-code.ts'
 import type { PluginLedger } from './plugin-ledger.ts'
 import { Scope } from './scope.ts'
+import { Strays, straysUntilAside } from './strays.ts'
 
 type Phase = 'load' | 'configure' | 'migrate' | 'setup' | 'start'
 
 /** How long a plugin may take to be set up, and to start. */
 const phaseLimitMs = 30_000
-
-/** A plugin that fails so often outside of every call within so long is set aside. */
-const straysUntilAside = 5
-const strayWindowMs = 60_000
 
 /** One plugin and where it is in its life. */
 interface PluginRecord {
@@ -42,10 +39,6 @@ interface PluginRecord {
   context?: PluginContext<Record<string, unknown>>
   error?: { code: string; message: string; phase: string }
   phases: Record<string, number>
-  /** When it failed outside of every call, lately; never more than set it aside. */
-  strays: number[]
-  /** How often it did so since, which nobody was told. */
-  untold: number
 }
 
 export interface PluginHostParts extends HostParts {
@@ -63,6 +56,7 @@ export interface PluginHostParts extends HostParts {
 export class PluginHost implements Plugins {
   readonly #records: Map<string, PluginRecord>
   readonly #parts: PluginHostParts
+  readonly #strays: Strays
   #order: string[] = []
   /** Whatever changes which plugins run has this to itself: half of one and half of another would run a plugin twice. */
   readonly #turn = new Turns(1)
@@ -70,6 +64,7 @@ export class PluginHost implements Plugins {
 
   constructor(found: readonly FoundPlugin[], disabled: readonly string[], parts: PluginHostParts) {
     this.#parts = parts
+    this.#strays = new Strays(parts.clock)
     this.#records = new Map(
       found.map((plugin) => [plugin.manifest.name, recordOf(plugin, disabled, parts.ledger)]),
     )
@@ -93,20 +88,15 @@ export class PluginHost implements Plugins {
   stray(name: string, where: string, error: unknown): void {
     const record = this.#records.get(name)
     if (record === undefined) return
-    const { clock, log } = this.#parts
-    const now = clock.now()
-    record.strays = record.strays.filter((at) => now - at < strayWindowMs)
-    if (record.strays.length >= straysUntilAside) {
-      record.untold += 1 // what goes on although it was set aside must not fill the log
-      return
-    }
-    record.strays.push(now)
-    const what = record.untold === 0 ? where : `${where}, after ${record.untold} times that are not logged`
-    record.untold = 0
+    const { log } = this.#parts
+    const verdict = this.#strays.count(name)
+    if (verdict === undefined) return
+    const { untold, tooMany } = verdict
+    const what = untold === 0 ? where : `${where}, after ${untold} times that are not logged`
     if (record.scope === undefined)
       log.warn(`plugin ${name} failed in ${what}`, { plugin: name, ...errorFields(error) })
     else record.scope.failed(what, error)
-    if (record.found.builtIn || record.strays.length < straysUntilAside) return
+    if (record.found.builtIn || !tooMany) return
     const why = `it failed ${straysUntilAside} times within a minute outside of every call, last in ${where}: ${messageOf(error)}`
     asKernel(() => this.#inTurn(() => this.#setAside(record, why))).catch((fault: unknown) =>
       log.error(`plugin ${name} could not be set aside`, { plugin: name, ...errorFields(fault) }),
@@ -126,12 +116,7 @@ export class PluginHost implements Plugins {
       this.#parts.hooks.absent(each.found.manifest.name, 'failed')
       await each.scope?.dispose()
       const cause = this.#brokenRequirement(each)
-      if (each !== record && cause !== undefined)
-        this.#record(
-          each,
-          'running',
-          new RivetrError('plugin_failed', `plugin ${each.found.manifest.name} cannot run: ${cause}`),
-        )
+      if (each !== record && cause !== undefined) this.#record(each, 'running', cannotRun(each, cause))
     }
     try {
       this.#parts.ledger.setAside(name, why)
@@ -263,7 +248,7 @@ export class PluginHost implements Plugins {
         'conflict',
         `plugin ${name} wants the permissions ${list(permissions)}, and ${list(accepted)} were accepted`,
       )
-    const record: PluginRecord = { found, state: 'discovered', phases: {}, strays: [], untold: 0 }
+    const record: PluginRecord = { found, state: 'discovered', phases: {} }
     this.#records.set(name, record)
     try {
       await this.#bringIn(record)
@@ -346,6 +331,7 @@ export class PluginHost implements Plugins {
 
   #drop(name: string): void {
     this.#records.delete(name)
+    this.#strays.forget(name)
     this.#order = this.#order.filter((other) => other !== name)
     this.#parts.hooks.present(name)
   }
@@ -373,12 +359,7 @@ export class PluginHost implements Plugins {
     const { definition, config, found } = record
     if (definition === undefined || config === undefined || record.error !== undefined) return
     const broken = this.#brokenRequirement(record)
-    if (broken !== undefined)
-      return this.#fail(
-        record,
-        'order',
-        new RivetrError('plugin_failed', `plugin ${found.manifest.name} cannot run: ${broken}`),
-      )
+    if (broken !== undefined) return this.#fail(record, 'order', cannotRun(record, broken))
     if ((definition.migrations ?? []).length > 0)
       await this.#attempt(record, 'migrate', () => this.#parts.migrate(found.manifest.name))
     if (record.error !== undefined) return
@@ -410,11 +391,7 @@ export class PluginHost implements Plugins {
     if (broken !== undefined) {
       this.#parts.hooks.absent(context.name, 'failed')
       await record.scope?.dispose()
-      return this.#fail(
-        record,
-        'order',
-        new RivetrError('plugin_failed', `plugin ${context.name} cannot run: ${broken}`),
-      )
+      return this.#fail(record, 'order', cannotRun(record, broken))
     }
     await this.#attempt(record, 'start', async () => {
       await this.#bounded(record, 'start', async () => definition.start?.(context as never))
@@ -510,6 +487,10 @@ export class PluginHost implements Plugins {
   }
 }
 
+function cannotRun({ found }: PluginRecord, why: string): RivetrError {
+  return new RivetrError('plugin_failed', `plugin ${found.manifest.name} cannot run: ${why}`)
+}
+
 function list(names: readonly string[]): string {
   return names.length === 0 ? 'none' : names.join(', ')
 }
@@ -522,8 +503,6 @@ function recordOf(found: FoundPlugin, disabled: readonly string[], ledger: Plugi
     state: disabled.includes(name) || against !== undefined ? 'disabled' : 'discovered',
     ...(against === undefined ? {} : { error: { code: 'unavailable', message: against, phase: 'discover' } }),
     phases: {},
-    strays: [],
-    untold: 0,
   }
 }
 

@@ -28,19 +28,14 @@ type AnyFunction = (...args: unknown[]) => unknown
 export function guardProcess({ suspects, unnamed }: ProcessGuardOptions): () => void {
   /** Refusals that were told already, and may come a second time because nobody caught them. */
   const told = new WeakSet<object>()
-  const onException = (error: unknown) => {
-    if (isTold(error)) return
+  const putDown = (error: unknown, where: string, fatal: boolean) => {
+    if (typeof error === 'object' && error !== null && told.has(error)) return
     const plugin = blamed(error, suspects)
-    if (plugin === undefined) unnamed(error, true)
-    else suspects.stray(plugin, 'a timer, an event or a callback', error)
+    if (plugin === undefined) unnamed(error, fatal)
+    else suspects.stray(plugin, where, error)
   }
-  const onRejection = (error: unknown) => {
-    if (isTold(error)) return
-    const plugin = blamed(error, suspects)
-    if (plugin === undefined) unnamed(error, false)
-    else suspects.stray(plugin, 'a promise that nobody waits for', error)
-  }
-  const isTold = (error: unknown) => typeof error === 'object' && error !== null && told.has(error)
+  const onException = (error: unknown) => putDown(error, 'a timer, an event or a callback', true)
+  const onRejection = (error: unknown) => putDown(error, 'a promise that nobody waits for', false)
   process.on('uncaughtException', onException)
   process.on('unhandledRejection', onRejection)
   const table = process as unknown as Record<string, AnyFunction | undefined>

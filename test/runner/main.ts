@@ -1,4 +1,4 @@
-// `npm test`: all unit tests in one process, and the end-to-end tests, a process for each file, inside a network
+// `npm test`: the unit tests, fifty files to a process, and the end-to-end tests, a process for each file, inside a network
 // namespace with an engine of this run's own. Lanes share the work. Closes with one line, `N passed, N failed, N skipped`.
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { availableParallelism, tmpdir } from 'node:os'
